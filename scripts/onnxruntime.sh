@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Puts the ONNX Runtime library for OS/ARCH (Go's names; by default this machine's) into DIR (by default bin/).
+#
+#   scripts/onnxruntime.sh [OS/ARCH [DIR]]
+#
+# It comes from $ORT_DYLIB_PATH when that is set, else from .cache/, else from the Python wheel, else from the npm
+# package. The wheel goes first: it is a fifth of the download, its library leaves out the WebGPU code that the npm one
+# carries, and it holds the licence texts. Whatever was fetched must have one of the SHA-256 sums below; your own
+# library is taken as it is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=1.30.0
+target=${1:-$(go env GOOS)/$(go env GOARCH)}
+dir=${2:-bin}
+cache=.cache/onnxruntime-$version
+
+die() { echo "onnxruntime.sh: $*" >&2; exit 1; }
+
+# pins: the library as the wheel has it, then as the npm package has it.
+case $target in
+linux/amd64)
+  file=libonnxruntime.so.1 platform=manylinux_2_28_x86_64 node=linux/x64/libonnxruntime.so.1
+  pins="c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed
+        ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23" ;;
+linux/arm64)
+  file=libonnxruntime.so.1 platform=manylinux_2_28_aarch64 node=linux/arm64/libonnxruntime.so.1
+  pins="8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789
+        1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76" ;;
+darwin/arm64)
+  file=libonnxruntime.dylib platform=macosx_14_0_arm64 node=darwin/arm64/libonnxruntime.1.dylib
+  pins="b46713ea6a25a5227541c21001f6422c1ccdeaecc369aa026a61b752520325c3
+        685d2be5dba1309c89d3a5324b7fd06a5c42f1a61bfea32d14c4cc28d072121d" ;;
+*)
+  [ -n "${ORT_DYLIB_PATH:-}" ] || die "there is no ONNX Runtime $version package for $target: set ORT_DYLIB_PATH to a library of your own"
+  case $target in darwin/*) file=libonnxruntime.dylib ;; *) file=libonnxruntime.so.1 ;; esac ;;
+esac
+
+# place FILE: a new file under the final name, never a change to one that a running server has mapped.
+place() {
+  mkdir -p "$dir"
+  cp "$1" "$dir/$file.$$"
+  chmod 755 "$dir/$file.$$"
+  mv -f "$dir/$file.$$" "$dir/$file"
+}
+
+# pinned FILE: it exists and its sum is one of ours.
+pinned() {
+  [ -f "$1" ] || return 1
+  local sum
+  sum=$(if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi) || return 1
+  grep -qwF "${sum%% *}" <<<"$pins"
+}
+
+if [ -n "${ORT_DYLIB_PATH:-}" ]; then
+  [ -f "$ORT_DYLIB_PATH" ] || die "ORT_DYLIB_PATH is $ORT_DYLIB_PATH, which is not a file"
+  cmp -s "$ORT_DYLIB_PATH" "$dir/$file" || place "$ORT_DYLIB_PATH"
+  exit
+fi
+
+pinned "$dir/$file" && exit
+stored=$cache/${target/\//-}/$file
+if pinned "$stored"; then
+  place "$stored"
+  exit
+fi
+
+mkdir -p "$(dirname "$stored")"
+tmp=$(mktemp -d "$cache/fetch.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+
+# store FILE: into the cache when its sum is right.
+store() {
+  pinned "$1" || { echo "the library in the package does not have the expected SHA-256 sum" >&2; return 1; }
+  mv -f "$1" "$stored"
+}
+
+from_pip() {
+  local pip
+  if python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"
+  elif command -v pip3 >/dev/null; then pip=pip3
+  else echo "not installed" >&2; return 1; fi
+  # The Python version only chooses among wheels that hold the same library.
+  $pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform "$platform" \
+    --dest "$tmp" "onnxruntime==$version" >&2 || return 1
+  python3 -m zipfile -e "$tmp"/onnxruntime-*.whl "$tmp/wheel" || return 1
+  mv -f "$tmp/wheel/onnxruntime/LICENSE" "$tmp/wheel/onnxruntime/ThirdPartyNotices.txt" "$cache/" || return 1
+  store "$(ls "$tmp"/wheel/onnxruntime/capi/libonnxruntime.*"$version"*)"
+}
+
+from_npm() {
+  command -v npm >/dev/null || { echo "not installed" >&2; return 1; }
+  npm pack --loglevel=error --pack-destination "$tmp" "onnxruntime-node@$version" >/dev/null || return 1
+  tar -xzf "$tmp/onnxruntime-node-$version.tgz" -C "$tmp" "package/bin/napi-v6/$node" || return 1
+  store "$tmp/package/bin/napi-v6/$node"
+}
+
+echo "getting ONNX Runtime $version for $target" >&2
+if ! from_pip 2>"$tmp/pip.err" && ! from_npm 2>"$tmp/npm.err"; then
+  die "cannot get ONNX Runtime $version for $target (pip: $(tail -n1 "$tmp/pip.err"); npm: $(head -n1 "$tmp/npm.err"))." \
+    "Install python3-pip or npm, or set ORT_DYLIB_PATH to the library's path"
+fi
+place "$stored"
