@@ -1,0 +1,36 @@
+"""Trains and exports the models of testdata/models and records what they answer.
+
+usage: generate.py [NAME ...]        all of them without a name
+"""
+
+import sys
+from pathlib import Path
+
+import record
+import tabular
+
+ROOT = Path(__file__).resolve().parents[2] / "testdata" / "models"
+
+# Each writes its model into a folder and returns the cases to record and its
+# score on rows that it has not seen.
+MODELS = {
+    "iris": tabular.iris,
+    "iris-names": tabular.iris_names,
+}
+
+
+def main(names):
+    for name in names or MODELS:
+        folder = ROOT / name
+        folder.mkdir(parents=True, exist_ok=True)
+        cases, score = MODELS[name](folder)
+        record.record(folder, cases)
+        size = sum(f.stat().st_size for f in folder.iterdir())
+        print(f"{name:24} {size:8} bytes   {score}")
+
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(MODELS)
+    if unknown:
+        sys.exit(f"generate.py: no model {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
+    main(sys.argv[1:])
