@@ -132,4 +132,3 @@ func nameList(ts Tensors) string {
 	}
 	return strings.Join(names, ", ")
 }
-

@@ -1,0 +1,48 @@
+package clary
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// admission bounds the requests that are worked on at the same time and those
+// that wait for it. Waiting ones are served in the order in which they came.
+type admission struct {
+	slots   chan struct{} // holds one token per request being worked on
+	queue   int64         // how many may wait
+	waiting atomic.Int64
+}
+
+func newAdmission(workers, queue int) *admission {
+	return &admission{slots: make(chan struct{}, workers), queue: int64(queue)}
+}
+
+// full reports whether a request that asked now would be refused; a cheap
+// answer before a large body is read.
+func (a *admission) full() bool {
+	return len(a.slots) == cap(a.slots) && a.waiting.Load() >= a.queue
+}
+
+// acquire waits for a worker. It fails at once with errBusy when the queue is
+// full, and with ctx's cause when that ends first. After nil the caller must
+// release.
+func (a *admission) acquire(ctx context.Context) error {
+	select {
+	case a.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if a.waiting.Add(1) > a.queue {
+		a.waiting.Add(-1)
+		return errBusy
+	}
+	defer a.waiting.Add(-1)
+	select {
+	case a.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *admission) release() { <-a.slots }

@@ -1,0 +1,256 @@
+package clary
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/claryhq/clary/codec"
+	"github.com/claryhq/clary/handler"
+	"github.com/claryhq/clary/pipeline"
+	"go.uber.org/zap"
+)
+
+// Headers of the contract (§3.2, §3.3), in the form that http.Header keeps.
+const (
+	headerAttributes  = "X-Amzn-Sagemaker-Custom-Attributes"
+	headerInferenceID = "X-Amzn-Sagemaker-Inference-Id"
+	headerTargetModel = "X-Amzn-Sagemaker-Target-Model"
+	headerRequestID   = "X-Request-Id"
+)
+
+// An exchange is one invocation on its way through the server.
+type exchange struct {
+	start  time.Time
+	req    handler.Request
+	live   *live         // the model; nil when there was none
+	read   time.Duration // spent on the body
+	queue  time.Duration // spent waiting for a worker
+	timing pipeline.Timing
+	in     int // bytes of the body
+	out    int // bytes of the reply
+	status int
+}
+
+// invocations answers POST /invocations.
+func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
+	x := exchange{start: time.Now()}
+	reply, err := s.answer(w, r, &x)
+	if gone := clientGone(r.Context()); gone != nil {
+		err = gone
+	}
+	h := w.Header()
+	h[headerRequestID] = []string{x.req.ID}
+	if x.req.Attributes != "" {
+		h[headerAttributes] = []string{x.req.Attributes}
+	}
+	switch {
+	case err == nil:
+		x.status, x.out = http.StatusOK, len(reply.Body)
+		s.write(w, reply)
+	case emptyIsFine(err, x.req.ContentType):
+		x.status, err = http.StatusNoContent, nil
+		w.WriteHeader(x.status)
+	default:
+		f := failureOf(err, x.req.ID)
+		x.status, x.out = f.status, writeFailure(w, f)
+	}
+	if x.live != nil {
+		x.live.metrics.observe(x.status, x.read, x.queue, x.timing, x.in, x.out)
+	}
+	s.logExchange(&x, err)
+}
+
+// answer takes the request to the model and back, without writing anything.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (pipeline.Reply, error) {
+	if err := readHeaders(r, &x.req); err != nil {
+		return pipeline.Reply{}, err
+	}
+	if !s.gate.enter() {
+		return pipeline.Reply{}, errDraining
+	}
+	defer s.gate.leave()
+	m := s.model.Load()
+	if m == nil {
+		return pipeline.Reply{}, errStarting
+	}
+	x.live = m
+	if m.admission.full() {
+		return pipeline.Reply{}, errBusy
+	}
+	ctx := r.Context()
+	if m.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, m.timeout, errDeadline)
+		defer cancel()
+	}
+
+	body, err := s.bodies.read(w, r, s.cfg.MaxBody)
+	x.read = time.Since(x.start)
+	if err != nil {
+		return pipeline.Reply{}, err
+	}
+	defer s.bodies.give(body)
+	x.in = len(*body)
+
+	waiting := time.Now()
+	err = m.admission.acquire(ctx)
+	x.queue = time.Since(waiting)
+	if err != nil {
+		return pipeline.Reply{}, err
+	}
+	defer m.admission.release()
+
+	x.req.Model, x.req.Inputs, x.req.Outputs, x.req.Trailing = m.name, m.inputs, m.outputs, s.cfg.Batch
+	if x.req.Accept == "" || x.req.Accept == "*/*" {
+		x.req.Accept = m.accept
+	}
+	reply, err := s.stages(handler.WithRequest(ctx, &x.req), m, *body)
+	x.timing = reply.Timing
+	return reply, err
+}
+
+// stages runs the pipeline; a panic in the handler is an error that carries
+// its stack.
+func (s *Server) stages(ctx context.Context, m *live, body []byte) (reply pipeline.Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	return pipeline.Run(ctx, s.handler, m.model, body)
+}
+
+// readHeaders fills req from the headers, within the bounds that the platform
+// sets for them (contract §3.2).
+func readHeaders(r *http.Request, req *handler.Request) error {
+	req.Header = r.Header.Get
+	req.ContentType = r.Header.Get("Content-Type")
+	if req.ContentType == "" {
+		req.ContentType = "application/json"
+	}
+	for i, v := range r.Header["Accept"] {
+		if i > 0 {
+			req.Accept += ", "
+		}
+		req.Accept += v
+	}
+	req.TargetModel = r.Header.Get(headerTargetModel)
+	req.ID = r.Header.Get(headerInferenceID)
+	if req.ID == "" {
+		req.ID = newRequestID()
+	} else if !visible(req.ID, 64) {
+		req.ID = newRequestID()
+		return fmt.Errorf("%w X-Amzn-SageMaker-Inference-Id: want 1 to 64 printable ASCII characters", errHeader)
+	}
+	attributes := r.Header.Get(headerAttributes)
+	if !visible(attributes, 1024) {
+		return fmt.Errorf("%w X-Amzn-SageMaker-Custom-Attributes: want at most 1024 printable ASCII characters", errHeader)
+	}
+	req.Attributes = attributes
+	if !visible(req.ContentType, 1024) {
+		return fmt.Errorf("%w Content-Type: want at most 1024 printable ASCII characters", errHeader)
+	}
+	if !visible(req.Accept, 1024) {
+		return fmt.Errorf("%w Accept: want at most 1024 printable ASCII characters", errHeader)
+	}
+	return nil
+}
+
+// visible reports whether s is at most n printable ASCII characters.
+func visible(s string, n int) bool {
+	if len(s) > n {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand: never fails
+	return hex.EncodeToString(b[:])
+}
+
+// write sends a reply. A large one must keep leaving, like a body that must
+// keep coming.
+func (s *Server) write(w http.ResponseWriter, reply pipeline.Reply) {
+	h := w.Header()
+	h["Content-Type"] = []string{reply.ContentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(reply.Body))}
+	if len(reply.Body) > step {
+		control := http.NewResponseController(w)
+		// Neither call fails on a connection of net/http; if one did, the
+		// reply would only be unbounded in time.
+		_ = control.SetWriteDeadline(time.Now().Add(patience + time.Duration(len(reply.Body)/slowest)*time.Second))
+		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	}
+	_, _ = w.Write(reply.Body) // the client may have gone; there is nobody left to tell
+}
+
+// clientGone tells the end of a connection from the end of the server.
+func clientGone(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), errCut) {
+		return errCut
+	}
+	return errGone
+}
+
+// emptyIsFine reports whether err is an empty body of a format that is made
+// of records: no records are no mistake (contract §3.3), and the SageMaker
+// SDK's local transform sends such requests.
+func emptyIsFine(err error, contentType string) bool {
+	if !errors.Is(err, codec.ErrEmpty) {
+		return false
+	}
+	c, _, lookup := codec.For(contentType)
+	if lookup != nil {
+		return false
+	}
+	switch c.MediaTypes()[0] {
+	case "text/csv", "application/jsonlines":
+		return true
+	}
+	return false
+}
+
+// logExchange writes the one line that each request gets.
+func (s *Server) logExchange(x *exchange, err error) {
+	level := zap.InfoLevel
+	if x.status >= 500 && x.status != http.StatusServiceUnavailable {
+		level = zap.ErrorLevel
+	}
+	entry := s.log.Check(level, "request")
+	if entry == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("request_id", x.req.ID), zap.Int("status", x.status),
+		zap.String("content_type", x.req.ContentType), zap.Int("bytes_in", x.in), zap.Int("bytes_out", x.out),
+		zap.Duration("ms", time.Since(x.start)), zap.Duration("queue_ms", x.queue), zap.Duration("decode_ms", x.timing.Decode),
+		zap.Duration("run_ms", x.timing.Run), zap.Duration("encode_ms", x.timing.Encode),
+	}
+	if id := x.req.Header(headerInferenceID); id != "" {
+		fields = append(fields, zap.String("inference_id", x.req.ID))
+	}
+	if x.req.TargetModel != "" {
+		fields = append(fields, zap.String("target_model", x.req.TargetModel))
+	}
+	if err != nil {
+		fields = append(fields, zap.Error(err))
+	}
+	entry.Write(fields...)
+}

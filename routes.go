@@ -1,0 +1,61 @@
+package clary
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// routes are the paths of contract.md's table that this version answers.
+func (s *Server) routes() http.Handler {
+	r := chi.NewRouter()
+	r.NotFound(s.notFound)
+	r.MethodNotAllowed(s.methodNotAllowed(r))
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		r.Method(method, "/ping", http.HandlerFunc(s.ping))
+	}
+	r.Post("/invocations", s.invocations)
+	metrics := metricsHandler(s.registry)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Method(method, "/metrics", metrics)
+		r.Method(method, "/", http.HandlerFunc(s.describe))
+	}
+	return r
+}
+
+// ping is 200 when the next invocation would be served, 503 while the model
+// loads and while the server drains. It waits for nothing (contract §2).
+func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.drains.Load():
+		writeFailure(w, failureOf(errDraining, ""))
+	case s.model.Load() == nil:
+		writeFailure(w, failureOf(errStarting, ""))
+	default:
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	writeFailure(w, failure{status: http.StatusNotFound, kind: "ResourceNotFoundException",
+		message: fmt.Sprintf("no such path: %s; there are /ping, /invocations, /metrics and /", r.URL.Path)})
+}
+
+// methodNotAllowed answers 405 with the methods that the path does take.
+func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				allowed = append(allowed, method)
+			}
+		}
+		list := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", list)
+		writeFailure(w, failure{status: http.StatusMethodNotAllowed, kind: "MethodNotAllowedException",
+			message: fmt.Sprintf("%s takes %s, not %s", r.URL.Path, list, r.Method)})
+	}
+}

@@ -1,0 +1,143 @@
+package clary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/claryhq/clary/handler"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// A Server answers the SageMaker container contract for one model. It is made
+// by New, which listens, and lives through one Run.
+type Server struct {
+	cfg      Config
+	handler  handler.Handler
+	log      *zap.Logger
+	registry *prometheus.Registry
+	started  time.Time
+
+	listener net.Listener
+	http     http.Server
+	cut      context.CancelCauseFunc // ends every request's context
+
+	bodies bodies
+	gate   gate                 // counts the invocations inside; shut while draining
+	model  atomic.Pointer[live] // nil until loaded and warmed, and again after closing
+	drains atomic.Bool
+}
+
+// Limits of HTTP that no setting moves.
+const (
+	maxHeaderBytes = 64 << 10
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 5 * time.Minute
+)
+
+// cutTimeout is how long, at the end, requests that were cut off may take to
+// notice and replies that were written to leave.
+const cutTimeout = 2 * time.Second
+
+// New returns a server that already listens, so that a taken port is an error
+// here and not later, and that answers nothing before Run.
+func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	base, cut := context.WithCancelCause(context.Background())
+	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), started: time.Now(), listener: listener, cut: cut}
+	s.http = http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       patience, // readAll moves it on for large bodies
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+	}
+	return s, nil
+}
+
+// Addr is the address on which the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Run serves until ctx ends. It loads the model while /ping already answers
+// 503; a model that cannot be loaded ends Run with an error. When ctx ends,
+// /ping turns to 503, new requests are refused, and those inside are finished
+// within the drain timeout; what is then still running is cut off, which Run
+// reports. It returns with everything closed.
+func (s *Server) Run(ctx context.Context) error {
+	s.log.Info("listening", zap.String("addr", s.Addr().String()), zap.String("version", Version))
+	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
+
+	failed := make(chan error, 3)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("the listener failed: %w", err)
+		}
+	}()
+	late := time.AfterFunc(s.cfg.StartupTimeout, func() { failed <- errLate })
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		if err := s.load(ctx); err != nil {
+			failed <- err
+		}
+		late.Stop()
+	}()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	if errors.Is(err, errLate) {
+		// Opening a session cannot be interrupted: there is no waiting for it.
+		return fmt.Errorf("%w of %v (SAGEMAKER_STARTUP_TIMEOUT)", err, s.cfg.StartupTimeout)
+	}
+	err = errors.Join(err, s.drain(), s.http.Close())
+	<-stopped
+	<-loaded
+	return errors.Join(err, s.unload())
+}
+
+// drain refuses new requests and waits for those inside.
+func (s *Server) drain() error {
+	s.drains.Store(true)
+	s.http.SetKeepAlivesEnabled(false)
+	empty := s.gate.close()
+	if n := s.gate.inside(); n > 0 {
+		s.log.Info("draining", zap.Int("requests", n))
+	}
+	timer := time.NewTimer(s.cfg.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-empty:
+	case <-timer.C:
+		n := s.gate.inside()
+		s.cut(errCut)
+		timer.Reset(cutTimeout) // a Run ends at its next operator
+		select {
+		case <-empty:
+		case <-timer.C:
+		}
+		return fmt.Errorf("%d requests were cut off: they were not finished within %v (CLARY_DRAIN_TIMEOUT)", n, s.cfg.DrainTimeout)
+	}
+	// Everything is answered; let what was answered last reach its clients.
+	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package clary
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// A setting is one thing that a server can be told, by an environment
+// variable (SageMaker can pass nothing else) or by a flag. --help,
+// docs/settings.md and ParseConfig all read the one table below.
+type setting struct {
+	env, flag    string
+	def          string // as one would write it; empty: see help
+	help         string
+	emptyIsUnset bool // an empty variable counts as none
+	set          func(p *parsed, v string) error
+}
+
+func (s setting) name() string {
+	if s.env != "" {
+		return s.env
+	}
+	return "--" + s.flag
+}
+
+// settings, in the order in which they are printed. The SAGEMAKER_ and SM_
+// names are AWS's (contract §1.3).
+var settings = []setting{
+	{env: "SAGEMAKER_BIND_TO_PORT", flag: "port", def: "8080", emptyIsUnset: true,
+		help: "port to listen on; 0 picks a free one and logs it",
+		set: func(p *parsed, v string) (err error) {
+			if p.Port, err = number(v, 0); err == nil && p.Port > 65535 {
+				err = errors.New("want a port, 0 to 65535")
+			}
+			return err
+		}},
+	{env: "CLARY_HOST", flag: "host",
+		help: "address to listen on; empty is every interface",
+		set:  func(p *parsed, v string) error { p.Host = v; return nil }},
+	{env: "SAGEMAKER_BASE_DIR", flag: "base-dir", def: "/opt/ml", emptyIsUnset: true,
+		help: "the model is in its folder model, unless named otherwise",
+		set:  func(p *parsed, v string) error { p.baseDir = v; return nil }},
+	{env: "SM_MODEL_DIR", flag: "model-dir", emptyIsUnset: true,
+		help: "the model: a .onnx file, a directory or a model.tar.gz; an argument wins",
+		set:  func(p *parsed, v string) error { p.Model = v; return nil }},
+	{env: "ORT_DYLIB_PATH", flag: "onnxruntime", emptyIsUnset: true,
+		help: "ONNX Runtime's shared library; default: beside the binary, then the system's",
+		set:  func(p *parsed, v string) error { p.Library = v; return nil }},
+	{env: "SAGEMAKER_MODEL_SERVER_WORKERS", flag: "workers", emptyIsUnset: true,
+		help: "requests worked on at the same time; default: clary.yaml's workers, else one per core",
+		set: func(p *parsed, v string) (err error) {
+			p.Workers, err = number(v, 1)
+			return err
+		}},
+	{env: "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", flag: "queue", def: "100", emptyIsUnset: true,
+		help: "requests that may wait for a worker; one more is a 503 at once",
+		set: func(p *parsed, v string) (err error) {
+			p.Queue, err = number(v, 0)
+			return err
+		}},
+	{env: "SAGEMAKER_MODEL_SERVER_TIMEOUT", flag: "timeout", emptyIsUnset: true,
+		help: "seconds a request may take, waiting included; default: clary.yaml's timeout, else no limit",
+		set: func(p *parsed, v string) (err error) {
+			p.Timeout, err = seconds(v)
+			return err
+		}},
+	{env: "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", emptyIsUnset: true,
+		help: "the same; wins",
+		set: func(p *parsed, v string) (err error) {
+			p.Timeout, err = seconds(v)
+			return err
+		}},
+	{env: "SAGEMAKER_STARTUP_TIMEOUT", flag: "startup-timeout", def: "600", emptyIsUnset: true,
+		help: "seconds for loading the model; longer ends the process",
+		set: func(p *parsed, v string) (err error) {
+			p.StartupTimeout, err = seconds(v)
+			return err
+		}},
+	{env: "CLARY_DRAIN_TIMEOUT", flag: "drain-timeout", def: "25",
+		help: "seconds for finishing requests after SIGTERM; SageMaker kills after 30",
+		set: func(p *parsed, v string) (err error) {
+			p.DrainTimeout, err = seconds(v)
+			return err
+		}},
+	{env: "SAGEMAKER_MAX_REQUEST_SIZE", flag: "max-request-size", emptyIsUnset: true,
+		help: "bytes of a request's body; default 26214400, in batch transform 104857600",
+		set: func(p *parsed, v string) error {
+			n, err := number(v, 1)
+			p.maxSize = int64(n)
+			return err
+		}},
+	{env: "SAGEMAKER_MAX_PAYLOAD_IN_MB", emptyIsUnset: true,
+		help: "the same in MiB; SAGEMAKER_MAX_REQUEST_SIZE wins; 0 is the default",
+		set: func(p *parsed, v string) error {
+			n, err := number(v, 0)
+			if err == nil && n > 1<<20 {
+				err = errors.New("want MiB, 1048576 at most")
+			}
+			p.maxMB = int64(n)
+			return err
+		}},
+	{env: "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", flag: "accept", emptyIsUnset: true,
+		help: "reply's media type where a request has no Accept, or */*; default: clary.yaml's accept, else application/json",
+		set: func(p *parsed, v string) (err error) {
+			p.Accept, err = mediaRange(v)
+			return err
+		}},
+	{env: "SAGEMAKER_BATCH", flag: "batch", def: "false",
+		help: "true in a batch transform job: bodies to 100 MiB, row formats end in a newline",
+		set: func(p *parsed, v string) (err error) {
+			p.Batch, err = boolean(v)
+			return err
+		}},
+	{env: "CLARY_INTRA_OP_THREADS", flag: "intra-op-threads", emptyIsUnset: true,
+		help: "threads inside one Run; default: clary.yaml's, else cores / workers. At 1 answers are the same bits at any batch size",
+		set: func(p *parsed, v string) (err error) {
+			p.IntraOpThreads, err = number(v, 1)
+			return err
+		}},
+	{env: "CLARY_OPTIMIZATION", flag: "optimization", emptyIsUnset: true,
+		help: "of the graph: off, basic, extended or all; default: clary.yaml's, else all",
+		set: func(p *parsed, v string) error {
+			if !contains([]string{"off", "basic", "extended", "all"}, v) {
+				return errors.New("want off, basic, extended or all")
+			}
+			p.Optimization = v
+			return nil
+		}},
+	{env: "SAGEMAKER_CONTAINER_LOG_LEVEL", flag: "log-level", def: "info", emptyIsUnset: true,
+		help: "debug, info, warning or error, or Python's 10, 20, 30, 40",
+		set: func(p *parsed, v string) (err error) {
+			p.LogLevel, err = logLevel(v)
+			return err
+		}},
+	{env: "SAGEMAKER_MULTI_MODEL", emptyIsUnset: true,
+		help: "must not be true: this version serves one model",
+		set: func(_ *parsed, v string) error {
+			if many, err := boolean(v); err != nil || many {
+				return errors.New("multi-model endpoints are not in this version: it serves one model per container")
+			}
+			return nil
+		}},
+}
+
+const usage = `Usage: serve [serve] [MODEL] [flags]    serve a model: a .onnx file, a directory or a model.tar.gz
+       serve inspect MODEL              print its inputs, outputs, metadata and a curl line
+       serve package DIR -o FILE        make a model.tar.gz of a directory
+       serve version                    print versions
+
+Settings, as flag and as environment variable; the flag wins:
+`
+
+// writeUsage prints what --help prints.
+func writeUsage(w io.Writer) {
+	fmt.Fprint(w, usage)
+	for _, s := range settings {
+		name := "    " + s.env
+		if s.flag != "" {
+			name = fmt.Sprintf("  --%s, %s", s.flag, s.env)
+		}
+		fmt.Fprintf(w, "\n%s\n        %s\n", name, s.help)
+		if s.def != "" {
+			fmt.Fprintf(w, "        default %s\n", s.def)
+		}
+	}
+}
+
+// writeSettings prints docs/settings.md.
+func writeSettings(w io.Writer) {
+	fmt.Fprint(w, `# Settings
+
+Every setting is an environment variable and, where it says so, a flag; the flag wins.
+An unknown `+"`CLARY_`"+` variable stops the start with the nearest known name; of AWS's variables
+the ones that mean nothing here are logged once and ignored.
+A model's own settings are in [clary.yaml](clary-yaml.md); what is set here wins over it.
+
+<!-- written by make docs from the table that serve --help prints -->
+
+| variable | flag | default | |
+|---|---|---|---|
+`)
+	for _, s := range settings {
+		flag, def := "", ""
+		if s.flag != "" {
+			flag = "`--" + s.flag + "`"
+		}
+		if s.def != "" {
+			def = "`" + s.def + "`"
+		}
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", s.env, flag, def, strings.ReplaceAll(s.help, "*/*", "`*/*`"))
+	}
+}
