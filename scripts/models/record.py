@@ -42,11 +42,12 @@ TINY = {name for name in DTYPES if name.startswith(("bfloat", "float8"))}  # tho
 COARSE = TINY | {"float16"}
 
 
-def record(folder, cases):
+def record(folder, cases, predict=None):
     """Writes folder/expected.json: each case's inputs and the model's outputs.
 
-    cases is a list of (name, {input name: array}); a text is an array of
-    dtype object. The model runs as it is, on one thread.
+    cases is a list of (name, {input name: array}); texts are arrays of dtype
+    object. The model runs as it is, on one thread. predict(inputs) is what the
+    first output must be.
     """
     path = Path(folder, "model.onnx")
     options = ort.SessionOptions()
@@ -66,11 +67,13 @@ def record(folder, cases):
     lines = []
     for name, feed in cases:
         feed = {i["name"]: feed[i["name"]] for i in inputs}
-        values = zip(outputs, run(session, feed, outputs))
+        answers = run(session, feed, outputs)
+        if predict:
+            agree(np.ravel(answers[0]), np.ravel(predict(feed)), f"{folder}: {name}")
         lines.append(dumps({
             "name": name,
             "inputs": [{"name": n} | tensor(x) for n, x in feed.items()],
-            "outputs": [{"name": o["name"]} | value(v, o) for o, v in values],
+            "outputs": [{"name": o["name"]} | value(v, o) for o, v in zip(outputs, answers)],
         }))
     text = ",\n ".join(f"{dumps(k)}:{dumps(v)}" for k, v in head.items())
     text = "{" + text + ',\n "cases":[\n  ' + ",\n  ".join(lines) + "\n ]}\n"
@@ -113,6 +116,14 @@ def run(session, feed, outputs):
         raw = ctypes.string_at(v.data_ptr(), math.prod(v.shape()) * dtype.itemsize)
         answers.append(np.frombuffer(raw, dtype).reshape(v.shape()))
     return answers
+
+
+def agree(got, want, what):
+    """Raises unless ONNX Runtime answers what the training library does."""
+    if got.dtype.kind == "f":
+        np.testing.assert_allclose(got, want, rtol=1e-5, err_msg=what)
+    else:
+        np.testing.assert_array_equal(got, want, err_msg=what)
 
 
 def value(v, output):
@@ -163,14 +174,11 @@ def number(e):
         return "Infinity" if e > 0 else "-Infinity"
     if e == 0:
         return Literal("-0.0" if np.signbit(e) else "0")
-    if NAMES[e.dtype] not in TINY:
-        short = np.format_float_positional if 1e-5 <= abs(e) < 1e16 else np.format_float_scientific
-        return Literal(short(e, trim="-"))
-    for places in range(1, 10):
-        digits = f"{float(e):.{places}g}"
-        if e.dtype.type(float(digits)) == e:
-            return Literal(digits)
-    raise ValueError(f"no decimal for {e!r}")
+    if NAMES[e.dtype] in TINY:
+        tries = (float(f"{float(e):.{places}g}") for places in range(1, 10))
+        e = np.float64(next(t for t in tries if e.dtype.type(t) == e))
+    positional = 1e-5 <= abs(float(e)) < 1e16
+    return Literal((np.format_float_positional if positional else np.format_float_scientific)(e, trim="-"))
 
 
 def dumps(x):
