@@ -193,7 +193,7 @@ func twice(name string, err error) error {
 // local returns the clean form of an entry's name, if it lies inside.
 func local(name string) (string, error) {
 	if len(name) > maxPath {
-		return "", fmt.Errorf("the archive holds a path of %d bytes, more than %d: %q...", len(name), maxPath, name[:64])
+		return "", fmt.Errorf("the archive holds a path of %d bytes, more than %d, which begins with %q", len(name), maxPath, name[:64])
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
