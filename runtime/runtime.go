@@ -47,6 +47,9 @@ type Info struct {
 	DType DType    // element type; of a map, its values'
 	Shape []int    // -1 for an open dimension; nil for rank 0
 	Dims  []string // names of the open dimensions where the model names them, "" elsewhere; as long as Shape
+	// Unranked says that the model leaves open even how many dimensions there
+	// are; Shape is nil then.
+	Unranked bool
 	// Labels are a classifier's class names in the order of the last axis of
 	// this output (its probabilities); nil for anything else.
 	Labels []string

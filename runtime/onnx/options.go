@@ -1,0 +1,96 @@
+package onnx
+
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Options say how a model is opened. The zero value is right for many small
+// models on few cores.
+type Options struct {
+	// IntraOp and InterOp are the threads within an operator and across
+	// operators; 0 is 1. More than one InterOp runs independent operators at
+	// once. They are always set, which also keeps ONNX Runtime from binding
+	// threads to cores that a container may not use.
+	IntraOp, InterOp int
+	// Spin lets idle threads of the pools spin instead of sleep.
+	Spin bool
+	// Optimize is the graph optimisation level: "off", "basic", "extended" or
+	// "all"; "" is "all".
+	Optimize string
+	// Root is the folder that external data must stay inside; "" is the
+	// model's own.
+	Root string
+	// Config holds further session configuration entries
+	// (onnxruntime_session_options_config_keys.h), which win over those that
+	// the other fields set.
+	Config map[string]string
+	// KeepZipMap leaves the ZipMap at the end of a classifier in place, so
+	// that its probabilities come as a sequence of maps.
+	KeepZipMap bool
+}
+
+var levels = map[string]ort.GraphOptimizationLevel{
+	"":         ort.GraphOptimizationLevelEnableAll,
+	"all":      ort.GraphOptimizationLevelEnableAll,
+	"extended": ort.GraphOptimizationLevelEnableExtended,
+	"basic":    ort.GraphOptimizationLevelEnableBasic,
+	"off":      ort.GraphOptimizationLevelDisableAll,
+}
+
+// check refuses options that mean nothing.
+func (o Options) check() error {
+	if _, ok := levels[o.Optimize]; !ok {
+		return fmt.Errorf("onnx: Optimize is %q, want off, basic, extended or all", o.Optimize)
+	}
+	if o.IntraOp < 0 || o.InterOp < 0 {
+		return fmt.Errorf("onnx: IntraOp %d and InterOp %d must not be negative", o.IntraOp, o.InterOp)
+	}
+	return nil
+}
+
+// build makes the binding's options; the caller destroys them. folder is
+// where a model opened from memory finds its external data.
+func (o Options) build(folder string) (*ort.SessionOptions, error) {
+	so, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	mode := ort.ExecutionMode(ort.ExecutionModeSequential)
+	if o.InterOp > 1 {
+		mode = ort.ExecutionModeParallel
+	}
+	errs := []error{
+		so.SetIntraOpNumThreads(max(o.IntraOp, 1)),
+		so.SetInterOpNumThreads(max(o.InterOp, 1)),
+		so.SetExecutionMode(mode),
+		so.SetGraphOptimizationLevel(levels[o.Optimize]),
+	}
+	spin := "0"
+	if o.Spin {
+		spin = "1"
+	}
+	entries := map[string]string{
+		"session.intra_op.allow_spinning": spin,
+		"session.inter_op.allow_spinning": spin,
+	}
+	if folder != "" {
+		entries["session.model_external_initializers_file_folder_path"] = folder
+	}
+	for k, v := range o.Config {
+		entries[k] = v
+	}
+	for k, v := range entries {
+		errs = append(errs, so.AddSessionConfigEntry(k, v))
+	}
+	if err := errors.Join(errs...); err != nil {
+		so.Destroy()
+		return nil, err
+	}
+	return so, nil
+}

@@ -1,0 +1,247 @@
+package onnx
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/claryhq/clary/runtime"
+)
+
+// live counts the native objects that exist: sessions, calls, and values that
+// a finished call has left behind.
+var live atomic.Int64
+
+// A Session is an opened ONNX file; it implements runtime.Session.
+type Session struct {
+	graph   *Graph
+	inputs  []runtime.Info
+	outputs []runtime.Info
+	dims    int // room for the shapes of all inputs
+
+	binding *ort.DynamicAdvancedSession
+	session *C.OrtSession
+	names   **C.char // the inputs', then the outputs'; as ONNX Runtime wants them
+
+	mu      sync.Mutex // guards all below
+	idle    []*call    // those that wait for the next run
+	running int
+	closed  bool
+	ended   chan struct{} // closed when closed and no longer running
+}
+
+var _ runtime.Session = (*Session)(nil)
+
+// Open opens the ONNX file at path: it reads the graph (see [Read]), cuts a
+// ZipMap from its end, and creates one ONNX Runtime session. [Start] must
+// have been called. A cancelled ctx stops the opening.
+//
+// An error wraps runtime.ErrModel when the file is to blame, which it names,
+// runtime.ErrMemory, or ctx's cause.
+func Open(ctx context.Context, path string, o Options) (*Session, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("onnx: opening %s: %w", path, context.Cause(ctx))
+	}
+	if err := enter(); err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, path, o)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, o Options) (*Session, error) {
+	g, err := Read(path, o.Root)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{graph: g, inputs: g.Inputs, ended: make(chan struct{})}
+	s.outputs = append(s.outputs, g.Outputs...)
+	if o.KeepZipMap {
+		g.cuts = nil
+	}
+	for _, c := range g.cuts {
+		s.outputs[c.output] = c.info
+	}
+	if err := servable(s.inputs, s.outputs); err != nil {
+		return nil, modelError(path, err)
+	}
+	if err := s.create(ctx, o); err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("onnx: opening %s: %w", path, context.Cause(ctx))
+		case errors.Is(err, runtime.ErrMemory) || classify(0, err.Error()) == runtime.ErrMemory:
+			return nil, fmt.Errorf("onnx: opening %s: %w: %w", path, runtime.ErrMemory, err)
+		}
+		return nil, modelError(path, err)
+	}
+	s.names = cstrings(s.inputs, s.outputs)
+	for _, in := range s.inputs {
+		s.dims += len(in.Shape)
+		if in.Unranked {
+			s.dims += maxRank
+		}
+	}
+	live.Add(1)
+	return s, nil
+}
+
+// create makes the ONNX Runtime session, from the file or, where something was
+// cut, from the edited graph.
+func (s *Session) create(ctx context.Context, o Options) error {
+	folder := ""
+	if len(s.graph.cuts) > 0 {
+		folder = filepath.Dir(s.graph.path)
+	}
+	options, err := o.build(folder)
+	if err != nil {
+		return err
+	}
+	defer options.Destroy()
+	native, _ := pointers(options, nil)
+	cancel := newCanceller(func() { take(C.clary_cancel_load(native)) })
+	defer cancel.join(cancel.watch(ctx))
+	if len(s.graph.cuts) == 0 {
+		s.binding, err = ort.NewDynamicAdvancedSession(s.graph.path, nil, nil, options)
+	} else {
+		var image []byte
+		var free func()
+		if image, free, err = s.graph.edited(); err != nil {
+			return err
+		}
+		defer free()
+		s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(image, nil, nil, options)
+	}
+	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause // ONNX Runtime's message, without the binding's
+		}
+		return err
+	}
+	_, s.session = pointers(nil, s.binding)
+	return s.agree()
+}
+
+// agree checks that ONNX Runtime sees as many inputs and outputs as we do.
+func (s *Session) agree() error {
+	var inputs, outputs C.size_t
+	err := take(C.clary_counts(s.session, &inputs, &outputs))
+	if err == nil && (int(inputs) != len(s.inputs) || int(outputs) != len(s.outputs)) {
+		err = fmt.Errorf("it declares %d inputs and %d outputs, ONNX Runtime finds %d and %d",
+			len(s.inputs), len(s.outputs), inputs, outputs)
+	}
+	if err != nil {
+		s.binding.Destroy()
+	}
+	return err
+}
+
+// cstrings returns the names of infos as an array of C strings, one allocation
+// in all.
+func cstrings(infos ...[]runtime.Info) **C.char {
+	const word = unsafe.Sizeof(uintptr(0))
+	var all []string
+	size := 0
+	for _, list := range infos {
+		for _, info := range list {
+			all = append(all, info.Name)
+			size += len(info.Name) + 1
+		}
+	}
+	head := len(all) * int(word)
+	block := C.malloc(C.size_t(head + size))
+	pointers := unsafe.Slice((**C.char)(block), len(all))
+	text := unsafe.Slice((*byte)(unsafe.Add(block, head)), size)
+	for i, name := range all {
+		pointers[i] = (*C.char)(unsafe.Pointer(&text[0]))
+		text[copy(text, name)] = 0
+		text = text[len(name)+1:]
+	}
+	return (**C.char)(block)
+}
+
+// Inputs describes what Run takes. It must not be changed.
+func (s *Session) Inputs() []runtime.Info { return s.inputs }
+
+// Outputs describes what Run returns. It must not be changed.
+func (s *Session) Outputs() []runtime.Info { return s.outputs }
+
+// Graph returns what the file says about itself, its ZipMap included.
+func (s *Session) Graph() *Graph { return s.graph }
+
+// Close refuses further runs, waits for those in flight, frees the model and
+// returns its memory to the system. A second Close does nothing.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		<-s.ended
+		return nil
+	}
+	s.closed = true
+	if s.running == 0 {
+		close(s.ended)
+	}
+	s.mu.Unlock()
+	<-s.ended
+
+	for _, c := range s.idle {
+		c.free()
+	}
+	s.idle = nil
+	err := s.binding.Destroy()
+	C.free(unsafe.Pointer(s.names))
+	live.Add(-1)
+	leave()
+	Trim()
+	return err
+}
+
+// acquire returns a call to run with; release takes it back.
+func (s *Session) acquire() (*call, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, runtime.ErrClosed
+	}
+	s.running++
+	if n := len(s.idle); n > 0 {
+		c := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		s.mu.Unlock()
+		return c, nil
+	}
+	s.mu.Unlock()
+	c, err := newCall(s)
+	if err != nil {
+		s.release(nil)
+	}
+	return c, err
+}
+
+func (s *Session) release(c *call) {
+	s.mu.Lock()
+	if c != nil {
+		s.idle = append(s.idle, c)
+	}
+	if s.running--; s.closed && s.running == 0 {
+		close(s.ended)
+	}
+	s.mu.Unlock()
+}
