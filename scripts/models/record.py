@@ -149,16 +149,8 @@ def tensor(x):
     return {"dtype": name, "shape": list(x.shape), "data": [number(e) for e in x.reshape(-1)]}
 
 
-class Literal(float):
-    """A float that is written as the given digits."""
-
-    def __new__(cls, digits):
-        self = super().__new__(cls, float(digits))
-        self.digits = digits
-        return self
-
-    def __repr__(self):
-        return self.digits
+class Digits(str):
+    """A float as it is to be written."""
 
 
 def number(e):
@@ -173,12 +165,12 @@ def number(e):
     if np.isinf(e):
         return "Infinity" if e > 0 else "-Infinity"
     if e == 0:
-        return Literal("-0.0" if np.signbit(e) else "0")
+        return Digits("-0.0" if np.signbit(e) else "0")
     if NAMES[e.dtype] in TINY:
         tries = (float(f"{float(e):.{places}g}") for places in range(1, 10))
         e = np.float64(next(t for t in tries if e.dtype.type(t) == e))
     positional = 1e-5 <= abs(float(e)) < 1e16
-    return Literal((np.format_float_positional if positional else np.format_float_scientific)(e, trim="-"))
+    return Digits((np.format_float_positional if positional else np.format_float_scientific)(e, trim="-"))
 
 
 def dumps(x):
@@ -187,6 +179,6 @@ def dumps(x):
         return "{" + ",".join(json.dumps(k) + ":" + dumps(v) for k, v in x.items()) + "}"
     if isinstance(x, list):
         return "[" + ",".join(map(dumps, x)) + "]"
-    if isinstance(x, Literal):
-        return x.digits
+    if isinstance(x, Digits):
+        return x
     return json.dumps(x, ensure_ascii=False)
