@@ -2,6 +2,7 @@
 # Puts the ONNX Runtime library for OS/ARCH (Go's names; by default this machine's) into DIR (by default bin/).
 #
 #   scripts/onnxruntime.sh [OS/ARCH [DIR]]
+#   scripts/onnxruntime.sh --notices      prints ONNX Runtime's licence and its third-party notices
 #
 # It comes from $ORT_DYLIB_PATH when that is set, else from .cache/, else from the Python wheel, else from the npm
 # package. The wheel goes first: it is a fifth of the download, its library leaves out the WebGPU code that the npm one
@@ -11,11 +12,43 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=1.30.0
-target=${1:-$(go env GOOS)/$(go env GOARCH)}
-dir=${2:-bin}
 cache=.cache/onnxruntime-$version
 
 die() { echo "onnxruntime.sh: $*" >&2; exit 1; }
+
+# fetch_wheel PLATFORM: unpacks the wheel into $tmp/onnxruntime.
+fetch_wheel() {
+  local pip
+  if python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"
+  elif command -v pip3 >/dev/null; then pip=pip3
+  else echo "not installed" >&2; return 1; fi
+  # The Python version only chooses among wheels that hold the same library.
+  $pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform "$1" \
+    --dest "$tmp" "onnxruntime==$version" >&2 && python3 -m zipfile -e "$tmp"/onnxruntime-*.whl "$tmp"
+}
+
+# scratch: makes $tmp, on the cache's file system.
+scratch() {
+  mkdir -p "$cache"
+  tmp=$(mktemp -d "$cache/fetch.XXXXXX")
+  trap 'rm -rf "$tmp"' EXIT
+}
+
+if [ "${1:-}" = --notices ]; then
+  # The texts are the same in every wheel, and in no npm package.
+  if ! [ -f "$cache/NOTICES" ]; then
+    scratch
+    fetch_wheel manylinux_2_28_x86_64 2>"$tmp/pip.err" ||
+      die "cannot get the licence texts of ONNX Runtime $version (pip: $(tail -n1 "$tmp/pip.err"))"
+    cat "$tmp/onnxruntime/LICENSE" "$tmp/onnxruntime/ThirdPartyNotices.txt" >"$tmp/NOTICES"
+    mv -f "$tmp/NOTICES" "$cache/NOTICES"
+  fi
+  cat "$cache/NOTICES"
+  exit
+fi
+
+target=${1:-$(go env GOOS)/$(go env GOARCH)}
+dir=${2:-bin}
 
 # pins: the library as the wheel has it, then as the npm package has it.
 case $target in
@@ -28,12 +61,12 @@ linux/arm64)
   pins="8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789
         1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76" ;;
 darwin/arm64)
-  file=libonnxruntime.dylib platform=macosx_14_0_arm64 node=darwin/arm64/libonnxruntime.1.dylib
+  file=libonnxruntime.1.dylib platform=macosx_14_0_arm64 node=darwin/arm64/libonnxruntime.1.dylib
   pins="b46713ea6a25a5227541c21001f6422c1ccdeaecc369aa026a61b752520325c3
         685d2be5dba1309c89d3a5324b7fd06a5c42f1a61bfea32d14c4cc28d072121d" ;;
 *)
   [ -n "${ORT_DYLIB_PATH:-}" ] || die "there is no ONNX Runtime $version package for $target: set ORT_DYLIB_PATH to a library of your own"
-  case $target in darwin/*) file=libonnxruntime.dylib ;; *) file=libonnxruntime.so.1 ;; esac ;;
+  case $target in darwin/*) file=libonnxruntime.1.dylib ;; *) file=libonnxruntime.so.1 ;; esac ;;
 esac
 
 # place FILE: a new file under the final name, never a change to one that a running server has mapped.
@@ -65,27 +98,16 @@ if pinned "$stored"; then
   exit
 fi
 
-mkdir -p "$(dirname "$stored")"
-tmp=$(mktemp -d "$cache/fetch.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-
 # store FILE: into the cache when its sum is right.
 store() {
   pinned "$1" || { echo "the library in the package does not have the expected SHA-256 sum" >&2; return 1; }
-  mv -f "$1" "$stored"
+  mkdir -p "$(dirname "$stored")" && mv -f "$1" "$stored"
 }
 
 from_pip() {
-  local pip
-  if python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"
-  elif command -v pip3 >/dev/null; then pip=pip3
-  else echo "not installed" >&2; return 1; fi
-  # The Python version only chooses among wheels that hold the same library.
-  $pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform "$platform" \
-    --dest "$tmp" "onnxruntime==$version" >&2 || return 1
-  python3 -m zipfile -e "$tmp"/onnxruntime-*.whl "$tmp/wheel" || return 1
-  mv -f "$tmp/wheel/onnxruntime/LICENSE" "$tmp/wheel/onnxruntime/ThirdPartyNotices.txt" "$cache/" || return 1
-  store "$(ls "$tmp"/wheel/onnxruntime/capi/libonnxruntime.*"$version"*)"
+  fetch_wheel "$platform" || return 1
+  cat "$tmp/onnxruntime/LICENSE" "$tmp/onnxruntime/ThirdPartyNotices.txt" >"$cache/NOTICES"
+  store "$(ls "$tmp"/onnxruntime/capi/libonnxruntime.*"$version"*)"
 }
 
 from_npm() {
@@ -95,6 +117,7 @@ from_npm() {
   store "$tmp/package/bin/napi-v6/$node"
 }
 
+scratch
 echo "getting ONNX Runtime $version for $target" >&2
 if ! from_pip 2>"$tmp/pip.err" && ! from_npm 2>"$tmp/npm.err"; then
   die "cannot get ONNX Runtime $version for $target (pip: $(tail -n1 "$tmp/pip.err"); npm: $(head -n1 "$tmp/npm.err"))." \

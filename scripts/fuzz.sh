@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs every fuzz test of the module for TIME each (10s), one after the other. Finding none is a failure.
+#
+#   scripts/fuzz.sh [TIME]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+time=${1:-10s}
+list=$(go test -list '^Fuzz' ./...)
+
+# The list is names, then a line "ok PACKAGE" that says whose they were.
+count=0 names=()
+while read -r word package _; do
+  case $word in
+  Fuzz*) names+=("$word") ;;
+  ok)
+    for name in ${names[@]+"${names[@]}"}; do
+      echo "== $package $name"
+      go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package"
+      count=$((count + 1))
+    done
+    names=() ;;
+  esac
+done <<<"$list"
+
+if [ "$count" = 0 ]; then
+  echo "fuzz.sh: no fuzz test found" >&2
+  exit 1
+fi
+echo "$count fuzz tests, $time each"
