@@ -24,6 +24,7 @@ const (
 
 // An Artifact is an opened one. Nothing is ever written beside the model.
 type Artifact struct {
+	Name   string // the clary.yaml's, else the first of the ONNX file's, the archive's and the folder's that is not "model"
 	Dir    string // the root folder, absolute
 	Model  string // the ONNX file, absolute
 	Config Config // from clary.yaml; the zero value if there is none
@@ -85,7 +86,7 @@ func openFile(path string) (*Artifact, error) {
 	if c.Model != "" && filepath.Join(dir, c.Model) != path {
 		c = Config{}
 	}
-	return &Artifact{Dir: dir, Model: path, Config: c}, nil
+	return opened(dir, path, c), nil
 }
 
 func openDir(dir string, l Limits) (*Artifact, error) {
@@ -123,7 +124,32 @@ func openArchive(path string, l Limits) (_ *Artifact, err error) {
 		return nil, err
 	}
 	a.temp = temp
+	if a.Dir == temp { // whose own name says nothing
+		a.Name = name(a.Config, a.Model, path, filepath.Dir(path))
+	}
 	return a, nil
+}
+
+func opened(dir, model string, c Config) *Artifact {
+	return &Artifact{Name: name(c, model, dir), Dir: dir, Model: model, Config: c}
+}
+
+// name returns what a model is called, going from its own paths to those of
+// what it came in: SageMaker's model, model.onnx and model.tar.gz say nothing.
+func name(c Config, paths ...string) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	for _, path := range paths {
+		base := filepath.Base(path)
+		for _, ext := range []string{".onnx", ".gz", ".tar", ".tgz"} {
+			base = strings.TrimSuffix(base, ext)
+		}
+		if base != "model" {
+			return base
+		}
+	}
+	return "model"
 }
 
 func isModel(name string) bool { return filepath.Ext(name) == ".onnx" }

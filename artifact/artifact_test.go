@@ -121,6 +121,29 @@ func TestOpenSaysWhatItWantedAndWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestAModelIsNamedAfterItsClosestPathThatSaysSomething(t *testing.T) {
+	emptyTemp(t)
+	archive := string(gzipped(t, tarOf(t, file("model.onnx", ""))))
+	wrapped := string(gzipped(t, tarOf(t, file("iris/model.onnx", ""))))
+	dir := tree(t, "a/forest.onnx", "flowers/model.onnx", "model/model.onnx", "named/forest.onnx", "named/clary.yaml=name: model",
+		"v/1/model.onnx", "v/config.pbtxt", "roses.tar.gz="+archive, "tulips/model.tar.gz="+archive, "x/model.tar.gz="+wrapped, "pinks.tgz="+archive)
+	for path, want := range map[string]string{
+		"a": "forest", "a/forest.onnx": "forest", "flowers": "flowers", "flowers/model.onnx": "flowers", "model": "model", "named": "model",
+		"v": "v", "roses.tar.gz": "roses", "pinks.tgz": "pinks", "tulips": "tulips", "tulips/model.tar.gz": "tulips", "x": "iris",
+	} {
+		a, err := artifact.Open(filepath.Join(dir, path), artifact.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Name != want {
+			t.Errorf("%s is named %q, want %q", path, a.Name, want)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAModelFileIsServedWithTheSettingsBesideIt(t *testing.T) {
 	dir := tree(t, "a.onnx", "b.onnx", "clary.yaml=name: first\nmodel: a.onnx")
 	for model, name := range map[string]string{"a.onnx": "first", "b.onnx": ""} {

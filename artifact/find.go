@@ -31,7 +31,7 @@ func locate(dir string) (*Artifact, error) {
 		if info, err := os.Stat(model); err != nil || !info.Mode().IsRegular() {
 			return nil, fmt.Errorf("%s: model: there is no file %s", filepath.Join(dir, ConfigName), model)
 		}
-		return &Artifact{Dir: dir, Model: model, Config: c}, nil
+		return opened(dir, model, c), nil
 	}
 	model, err := find(dir, top)
 	if err != nil {
@@ -40,7 +40,7 @@ func locate(dir string) (*Artifact, error) {
 	if stray := filepath.Join(filepath.Dir(model), ConfigName); filepath.Dir(model) != dir && isFile(stray) {
 		return nil, fmt.Errorf("%s is not at the artifact's root and would not be read: move it to %s", stray, dir)
 	}
-	return &Artifact{Dir: dir, Model: model, Config: c}, nil
+	return opened(dir, model, c), nil
 }
 
 // An entry is a visible file or folder, links followed.
@@ -48,8 +48,6 @@ type entry struct {
 	path string
 	dir  bool
 }
-
-func (e entry) name() string { return filepath.Base(e.path) }
 
 // root returns the folder that is the artifact's root, and what it holds:
 // `tar czf model.tar.gz iris` wraps everything in one folder.
@@ -95,7 +93,7 @@ func find(dir string, top []entry) (string, error) {
 		if !e.dir {
 			continue
 		}
-		if v, err := strconv.ParseUint(e.name(), 10, 64); err == nil {
+		if v, err := strconv.ParseUint(filepath.Base(e.path), 10, 64); err == nil {
 			versions[e.path] = v
 		} else {
 			folders = append(folders, e.path)
@@ -165,7 +163,7 @@ func listing(top []entry) string {
 	}
 	names := make([]string, len(top))
 	for i, e := range top {
-		names[i] = e.name()
+		names[i] = filepath.Base(e.path)
 		if e.dir {
 			names[i] += "/"
 		}
