@@ -1,9 +1,6 @@
-// Package kubernetes_test holds the manifests against the server that they
-// deploy.
-package kubernetes_test
+package clary_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,11 +13,11 @@ import (
 	"time"
 
 	"github.com/claryhq/clary"
-	"github.com/claryhq/clary/handler"
-	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 )
 
+// The manifests of deploy/kubernetes are held against the server that they
+// deploy.
 const (
 	pod = "spec.template.spec."
 	ctr = pod + "containers.0."
@@ -33,9 +30,9 @@ type manifest struct {
 	root any
 }
 
-func read(t *testing.T, name string) manifest {
+func readManifest(t *testing.T, name string) manifest {
 	t.Helper()
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(filepath.Join("deploy/kubernetes", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +68,7 @@ func (m manifest) at(path string) any {
 }
 
 func TestThePodIsLockedDownAndBounded(t *testing.T) {
-	d := read(t, "deployment.yaml")
+	d := readManifest(t, "deployment.yaml")
 	for path, want := range map[string]any{
 		pod + "enableServiceLinks":                       false,
 		pod + "automountServiceAccountToken":             false,
@@ -109,7 +106,7 @@ func TestThePodIsLockedDownAndBounded(t *testing.T) {
 }
 
 func TestTheServiceFindsThePods(t *testing.T) {
-	d, s := read(t, "deployment.yaml"), read(t, "service.yaml")
+	d, s := readManifest(t, "deployment.yaml"), readManifest(t, "service.yaml")
 	labels := d.at("spec.template.metadata.labels")
 	for name, selector := range map[string]any{"service": s.at("spec.selector"), "deployment": d.at("spec.selector.matchLabels")} {
 		if !reflect.DeepEqual(selector, labels) {
@@ -122,8 +119,8 @@ func TestTheServiceFindsThePods(t *testing.T) {
 			t.Errorf("the %s goes to port %v, the pods have %v", name, target, port)
 		}
 	}
-	listed := read(t, "kustomization.yaml").at("resources").([]any)
-	if found, err := filepath.Glob("*.yaml"); err != nil || len(found) != len(listed)+1 {
+	listed := readManifest(t, "kustomization.yaml").at("resources").([]any)
+	if found, err := filepath.Glob("deploy/kubernetes/*.yaml"); err != nil || len(found) != len(listed)+1 {
 		t.Errorf("kustomization.yaml lists %v of %v (%v)", listed, found, err)
 	}
 }
@@ -131,7 +128,7 @@ func TestTheServiceFindsThePods(t *testing.T) {
 // The manifest's environment is one that the server takes, and what it says of
 // ports, paths and times is what the server does.
 func TestTheServerIsWhatTheManifestSays(t *testing.T) {
-	d := read(t, "deployment.yaml")
+	d := readManifest(t, "deployment.yaml")
 	var env []string
 	for _, e := range d.at(ctr + "env").([]any) {
 		e := e.(map[string]any)
@@ -160,71 +157,11 @@ func TestTheServerIsWhatTheManifestSays(t *testing.T) {
 	if got := annotations["prometheus.io/port"]; got != strconv.Itoa(cfg.Port) {
 		t.Errorf("metrics are scraped at port %v, the server's is %d", got, cfg.Port)
 	}
-	base := serve(t, cfg)
-	until(t, base+d.at(ctr+"startupProbe.httpGet.path").(string))
+	p := launch(t, "serve", env, "serve", "testdata/models/iris")
+	p.eventually(http.StatusOK, d.at(ctr+"startupProbe.httpGet.path").(string))
 	for _, path := range []any{d.at(ctr + "readinessProbe.httpGet.path"), annotations["prometheus.io/path"]} {
-		if status := get(t, fmt.Sprint(base, path)); status != http.StatusOK {
-			t.Errorf("%v answers %d", path, status)
+		if a := p.get(path.(string)); a.status != http.StatusOK {
+			t.Errorf("%v answers %d", path, a.status)
 		}
 	}
-}
-
-// serve runs the server with the iris model until the test ends.
-func serve(t *testing.T, cfg clary.Config) (base string) {
-	t.Helper()
-	cfg.Host, cfg.Port, cfg.Model, cfg.Library = "127.0.0.1", 0, "../../testdata/models/iris", library(t)
-	server, err := clary.New(cfg, handler.Default{}, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return "http://" + server.Addr().String()
-}
-
-func library(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("ORT_DYLIB_PATH")
-	if path == "" {
-		path = filepath.Join("..", "..", "bin", "libonnxruntime.so.1")
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("ONNX Runtime's library: %v: run `make lib`", err)
-	}
-	return path
-}
-
-// until waits for a 200, for as long as the server says that it is loading.
-func until(t *testing.T, url string) {
-	t.Helper()
-	for range 600 {
-		switch status := get(t, url); status {
-		case http.StatusOK:
-			return
-		case http.StatusServiceUnavailable:
-			time.Sleep(50 * time.Millisecond)
-		default:
-			t.Fatalf("%s answers %d", url, status)
-		}
-	}
-	t.Fatalf("%s is still not ready", url)
-}
-
-func get(t *testing.T, url string) int {
-	t.Helper()
-	reply, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := reply.Body.Close(); err != nil {
-		t.Error(err)
-	}
-	return reply.StatusCode
 }
