@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const model = "testdata/models/iris"
+
+// start compares the time from exec to the first 200 on /ping with that of a
+// C program that only loads the library and creates environment and session.
+func start(s setup) ([]row, error) {
+	dir, err := os.MkdirTemp("", "clary-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	minimum, err := compile(dir)
+	if err != nil {
+		return nil, err
+	}
+	least := func() (time.Duration, error) {
+		return untilLine(exec.Command(minimum, s.library, filepath.Join(model, "model.onnx")), func(line string) (bool, error) { return line == "ready", nil })
+	}
+	clary := func() (time.Duration, error) {
+		cmd := exec.Command(s.serve, model, "--host", "127.0.0.1", "--port", "0", "--onnxruntime", s.library)
+		return untilLine(cmd, func(line string) (bool, error) {
+			var fields struct{ Msg, Addr string }
+			if err := json.Unmarshal([]byte(line), &fields); err != nil || fields.Msg != "listening" {
+				return false, err
+			}
+			return true, ping("http://" + fields.Addr + "/ping")
+		})
+	}
+	// Once each, so that both find the files in memory.
+	if _, err := least(); err != nil {
+		return nil, err
+	}
+	if _, err := clary(); err != nil {
+		return nil, err
+	}
+	var mins, ours, ratios []float64
+	for range s.rounds {
+		a, err := least()
+		if err != nil {
+			return nil, err
+		}
+		b, err := clary()
+		if err != nil {
+			return nil, err
+		}
+		mins, ours, ratios = append(mins, a.Seconds()*1e3), append(ours, b.Seconds()*1e3), append(ratios, b.Seconds()/a.Seconds())
+	}
+	return []row{{what: "exec to first 200 on /ping, iris", value: fmt.Sprintf("%.1f ms", median(ours)),
+		against: fmt.Sprintf("%.1f ms: library, environment, session in C", median(mins)), ratio: median(ratios), limit: 2}}, nil
+}
+
+// compile builds the C program against the header that the binding carries.
+func compile(dir string) (string, error) {
+	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list: %w", err)
+	}
+	out := filepath.Join(dir, "minimum")
+	cmd := exec.Command("gcc", "-O2", "-I", strings.TrimSpace(string(header)), "-o", out, "bench/minimum/minimum.c", "-ldl")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("gcc: %w: %s", err, text)
+	}
+	return out, nil
+}
+
+// untilLine starts cmd and returns the time until done says so of a line of
+// its output; then it ends cmd.
+func untilLine(cmd *exec.Cmd, done func(line string) (bool, error)) (time.Duration, error) {
+	cmd.Env = append(os.Environ(), "ORT_DISABLE_TELEMETRY=1")
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	took, err := scan(bufio.NewScanner(stdout), begin, done)
+	_ = cmd.Process.Signal(syscall.SIGTERM) // the C program has ended by itself
+	_, drained := io.Copy(io.Discard, stdout)
+	return took, errors.Join(err, drained, cmd.Wait())
+}
+
+func scan(lines *bufio.Scanner, begin time.Time, done func(string) (bool, error)) (time.Duration, error) {
+	for lines.Scan() {
+		if ok, err := done(lines.Text()); ok || err != nil {
+			return time.Since(begin), err
+		}
+	}
+	return 0, errors.Join(errors.New("it ended before it was ready"), lines.Err())
+}
+
+// ping asks until the answer is 200.
+func ping(url string) error {
+	client := &http.Client{Timeout: time.Second}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+		resp, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s was not 200 within 30 s", url)
+}

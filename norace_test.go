@@ -1,0 +1,5 @@
+//go:build !race
+
+package clary_test
+
+const raceEnabled = false
