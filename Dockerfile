@@ -20,6 +20,7 @@ ARG VERSION=unknown
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       org.opencontainers.image.title="Clary" \
       org.opencontainers.image.description="ONNX model server that speaks the SageMaker container contract" \
+      org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.source="https://github.com/claryhq/clary" \
       org.opencontainers.image.version="$VERSION"
 EXPOSE 8080

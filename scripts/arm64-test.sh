@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 cc=aarch64-linux-gnu-gcc
 sysroot=/usr/aarch64-linux-gnu
 work=$(mktemp -d)
-server=
+server=""
 cleanup() {
   if [ -n "$server" ]; then
     kill "$server" 2>/dev/null && wait "$server" || true
@@ -41,5 +41,5 @@ server=$!
 scripts/predict.py "http://127.0.0.1:$port" testdata/models/iris 120 || { cat "$work/log" >&2; exit 1; }
 kill "$server"
 wait "$server" || { code=$?; cat "$work/log" >&2; echo "arm64-test.sh: exit code $code after SIGTERM" >&2; exit 1; }
-server=
+server=""
 echo "arm64 test passed"

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 image=clary-image-test
 most=110000000 # bytes
 work=$(mktemp -d /tmp/clary-image-test.XXXXXX)
-engine= container=
+engine="" container=""
 
 die() { echo "image-test.sh: $*" >&2; exit 1; }
 step() { printf '%4ds  %s\n' "$SECONDS" "$*"; }
