@@ -86,7 +86,8 @@ func kindOf(status int) string {
 const maxMessage = 880
 
 // writeFailure writes f: one line of JSON that has the fields of MMS's errors
-// and of Triton's. Nothing is written for a client that has gone.
+// and of Triton's. It returns the body's length. Nothing is written for a
+// client that has gone.
 func writeFailure(w http.ResponseWriter, f failure) int {
 	if f.status == statusGone {
 		return 0

@@ -42,7 +42,7 @@ type exchange struct {
 func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
 	x := exchange{start: time.Now()}
 	reply, err := s.answer(w, r, &x)
-	if gone := clientGone(r.Context()); gone != nil {
+	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) {
 		err = gone
 	}
 	h := w.Header()
@@ -65,6 +65,9 @@ func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
 		x.live.metrics.observe(x.status, x.read, x.queue, x.timing, x.in, x.out)
 	}
 	s.logExchange(&x, err)
+	if x.status == statusGone {
+		panic(http.ErrAbortHandler) // net/http would send an empty 200
+	}
 }
 
 // answer takes the request to the model and back, without writing anything.

@@ -64,7 +64,7 @@ func TestScalarsStayScalars(t *testing.T) {
 
 func TestOtherLayoutsAreCopiedIntoRowMajorOrder(t *testing.T) {
 	want := []float64{1, 2, 3, 4, 5, 6}
-	colMajor := tensor.New(tensor.WithShape(2, 3), tensor.AsFortran([]float64{1, 4, 2, 5, 3, 6}))
+	colMajor := tensor.New(tensor.WithShape(2, 3), tensor.AsFortran([]float64{1, 2, 3, 4, 5, 6}))
 
 	transposed := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float64{1, 4, 2, 5, 3, 6}))
 	if err := transposed.T(); err != nil {
