@@ -35,8 +35,9 @@ type Codec interface {
 
 // A Request is what a decoder is told about a body, and what it finds in it.
 type Request struct {
-	Want   []runtime.Info    // the model's inputs; nil: infer from the body
-	Params map[string]string // the media type's parameters, keys in lower case; may be nil
+	Want    []runtime.Info    // the model's inputs; nil: infer from the body
+	Params  map[string]string // the media type's parameters, keys in lower case; may be nil
+	Options *Options          // nil: defaults
 
 	Found Found // set by Decode
 }
@@ -56,10 +57,11 @@ type Output struct {
 
 // A Reply is what an encoder is told.
 type Reply struct {
-	Found                    // as the request's decoder left it
-	Params map[string]string // of the accepted media type, keys in lower case; may be nil
-	Infos  []runtime.Info    // describes out, index by index; may be nil
-	Model  string            // the model's name, for dialects that carry it
+	Found                     // as the request's decoder left it
+	Params  map[string]string // of the accepted media type, keys in lower case; may be nil
+	Infos   []runtime.Info    // describes out, index by index; may be nil
+	Model   string            // the model's name, for dialects that carry it
+	Options *Options          // nil: defaults
 	// Trailing asks row formats for a newline after the last line.
 	Trailing bool
 }
