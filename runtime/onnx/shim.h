@@ -39,7 +39,7 @@ typedef struct OrtValue OrtValue;
   X(54, GetStringTensorContent, OrtStatus *,                                                   \
     (const OrtValue *, void *, size_t, size_t *, size_t))                                      \
   X(67, GetValueType, OrtStatus *, (const OrtValue *, unsigned *))                             \
-  X(69, CreateCpuMemoryInfo, OrtStatus *, (unsigned, int, OrtMemoryInfo **))                   \
+  X(69, CreateCpuMemoryInfo, OrtStatus *, (int, int, OrtMemoryInfo **))                        \
   X(78, GetAllocatorWithDefaultOptions, OrtStatus *, (OrtAllocator **))                        \
   X(80, GetValue, OrtStatus *, (const OrtValue *, int, OrtAllocator *, OrtValue **))           \
   X(81, GetValueCount, OrtStatus *, (const OrtValue *, size_t *))                              \
