@@ -19,9 +19,10 @@ type call struct {
 	c       *C.clary_call
 	inputs  []C.clary_value // in C memory, as are outputs and dims
 	outputs []C.clary_value
-	dims    []int64
+	dims    [][]int64 // room for each input's shape
 	order   []int
 	pin     goruntime.Pinner
+	kept    bool // values of the last run are there for the next
 	cancel  canceller
 }
 
@@ -37,17 +38,38 @@ func newCall(s *Session) (*call, error) {
 		return nil, fmt.Errorf("onnx: run: %w", runtime.ErrMemory)
 	}
 	live.Add(1)
+	inputs := unsafe.Slice(c.inputs, in)
+	dims := make([][]int64, in)
+	room := unsafe.Slice((*int64)(c.dims), s.dims)
+	for i := range s.inputs {
+		n := rankRoom(&s.inputs[i])
+		dims[i], room = room[:n:n], room[n:]
+		inputs[i]._type, inputs[i].kind = C.uint(s.inputs[i].DType), typeTensor
+	}
+	outputs := unsafe.Slice(c.outputs, out)
+	for i := range outputs {
+		outputs[i].passed = C.bool(index(s.inputs, s.outputs[i].Name) >= 0)
+	}
 	return &call{
 		c:       c,
-		inputs:  unsafe.Slice(c.inputs, in),
-		outputs: unsafe.Slice(c.outputs, out),
-		dims:    unsafe.Slice((*int64)(c.dims), s.dims),
+		inputs:  inputs,
+		outputs: outputs,
+		dims:    dims,
 		order:   make([]int, in),
 		cancel:  newCanceller(func() { C.clary_terminate(c) }),
 	}, nil
 }
 
+// rankRoom is how many dimensions an input can have.
+func rankRoom(in *runtime.Info) int {
+	if in.Unranked {
+		return maxRank
+	}
+	return len(in.Shape)
+}
+
 func (c *call) free() {
+	c.forget()
 	live.Add(int64(c.c.live) - 1)
 	C.clary_call_free(c.c)
 }
@@ -80,39 +102,101 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 		}
 		return nil, fmt.Errorf("onnx: run: %w", err)
 	}
-	defer C.clary_release(c.c)
-	return c.get(s.outputs, out)
+	out, err = c.get(s.outputs, out)
+	c.finish()
+	return out, err
 }
 
-// set checks the inputs and points the call at them.
+// finish releases the outputs that are not kept, and has small ones kept where
+// shapes repeat.
+func (c *call) finish() {
+	all := true
+	for i := range c.outputs {
+		v := &c.outputs[i]
+		if v.own && v.bytes > C.clary_small { // strings can grow
+			c.forget()
+			c.c.keep = false
+		}
+		all = all && bool(v.own)
+	}
+	if !all {
+		c.kept = c.kept || bool(c.c.keep)
+		C.clary_release(c.c)
+	}
+}
+
+func (c *call) forget() {
+	if c.kept {
+		C.clary_forget(c.c)
+		c.kept = false
+	}
+}
+
+// set checks the inputs and hands them to the call.
 func (c *call) set(want []runtime.Info, in []runtime.Tensor) error {
 	if err := match(want, in, c.order); err != nil {
 		return err
 	}
+	same := true
 	for i := range want {
-		if err := check(&want[i], &in[c.order[i]]); err != nil {
+		t := &in[c.order[i]]
+		if err := check(&want[i], t); err != nil {
 			return err
 		}
+		same = same && c.hasShape(i, t.Shape) && textLen(t) <= C.clary_small
 	}
-	dims := c.dims
+	if !same {
+		c.forget()
+	}
+	c.c.keep = C.bool(same)
 	for i := range want {
-		t, v := &in[c.order[i]], &c.inputs[i]
-		v._type = C.uint(want[i].DType)
-		v.rank = C.size_t(len(t.Shape))
-		v.shape = (*C.int64_t)(unsafe.SliceData(dims))
-		for j, d := range t.Shape {
-			dims[j] = int64(d)
-		}
-		dims = dims[len(t.Shape):]
-		if s, ok := t.Data.([]string); ok {
-			c.setStrings(v, s)
-			continue
-		}
-		b := runtime.Bytes(t.Data)
-		v.bytes = C.size_t(len(b))
-		c.point(v, unsafe.SliceData(b))
+		c.setInput(i, &in[c.order[i]])
 	}
 	return nil
+}
+
+// hasShape reports whether input i had that shape in the last run.
+func (c *call) hasShape(i int, shape []int) bool {
+	if int(c.inputs[i].rank) != len(shape) {
+		return false
+	}
+	for j, d := range shape {
+		if c.dims[i][j] != int64(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// textLen returns the bytes of a string tensor's elements, 0 for another.
+func textLen(t *runtime.Tensor) (n int) {
+	s, _ := t.Data.([]string)
+	for i := range s {
+		n += len(s[i])
+	}
+	return n
+}
+
+func (c *call) setInput(i int, t *runtime.Tensor) {
+	v := &c.inputs[i]
+	v.rank = C.size_t(len(t.Shape))
+	for j, d := range t.Shape {
+		c.dims[i][j] = int64(d)
+	}
+	if !v.own {
+		v.shape = (*C.int64_t)(unsafe.SliceData(c.dims[i]))
+	}
+	if s, ok := t.Data.([]string); ok {
+		c.setStrings(v, s, textLen(t))
+		return
+	}
+	b := runtime.Bytes(t.Data)
+	if v.own {
+		copy(unsafe.Slice((*byte)(v.data), len(b)), b)
+		return
+	}
+	v.bytes = C.size_t(len(b))
+	c.point(v, unsafe.SliceData(b))
 }
 
 // point pins p and lets v's data be it.
@@ -123,17 +207,15 @@ func (c *call) point(v *C.clary_value, p *byte) {
 	v.data = unsafe.Pointer(p)
 }
 
-func (c *call) setStrings(v *C.clary_value, s []string) {
-	n := 0
-	for i := range s {
-		n += len(s[i])
-	}
+// setStrings lays strings of n bytes end to end, for C to copy.
+func (c *call) setStrings(v *C.clary_value, s []string, n int) {
 	text, lengths := make([]byte, 0, n), make([]C.size_t, len(s))
 	for i := range s {
 		text = append(text, s[i]...)
 		lengths[i] = C.size_t(len(s[i]))
 	}
 	c.point(v, unsafe.SliceData(text))
+	v.bytes = C.size_t(n)
 	v.elements, v.lengths = C.size_t(len(s)), unsafe.SliceData(lengths)
 	if len(lengths) > 0 {
 		c.pin.Pin(v.lengths)

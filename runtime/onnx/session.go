@@ -92,11 +92,8 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		return nil, modelError(path, err)
 	}
 	s.names = cstrings(s.inputs, s.outputs)
-	for _, in := range s.inputs {
-		s.dims += len(in.Shape)
-		if in.Unranked {
-			s.dims += maxRank
-		}
+	for i := range s.inputs {
+		s.dims += rankRoom(&s.inputs[i])
 	}
 	live.Add(1)
 	return s, nil

@@ -13,8 +13,8 @@ typedef struct {
   const char *(*get_version)(void);
 } api_base;
 
-enum { device_allocator = 0, mem_type_default = 0 };
-enum { kind_tensor = 1, type_string = 8 };
+enum { device_allocator = 0, mem_type_default = 0, log_fatal = 4 };
+enum { kind_tensor = 1, type_string = 8, alignment = 64 };
 
 static const function *api;
 static OrtMemoryInfo *memory;    // user memory on the CPU
@@ -33,8 +33,10 @@ const char *clary_load(const char *path, uint32_t api_version, const char **vers
     return "it has no OrtGetApiBase: it is not ONNX Runtime";
   }
   *version = base()->get_version();
-  api = base()->get_api(api_version);
-  return api == NULL ? "it is too old" : NULL;
+  const function *table = base()->get_api(api_version);
+  if (table == NULL) return "it is too old";
+  api = table;
+  return NULL;
 }
 
 OrtStatus *clary_setup(void) {
@@ -67,31 +69,15 @@ clary_call *clary_call_new(OrtSession *session, const char *const *input_names, 
   c->input_count = input_count;
   c->output_count = output_count;
   *s = ORT(CreateRunOptions)(&c->options);
+  if (*s == NULL) *s = ORT(RunOptionsSetRunLogSeverityLevel)(c->options, log_fatal); // an error is returned, not logged
   if (*s == NULL) return c;
-  free(c);
+  clary_call_free(c);
   return NULL;
 }
 
 void clary_call_free(clary_call *c) {
-  ORT(ReleaseRunOptions)(c->options);
+  if (c->options != NULL) ORT(ReleaseRunOptions)(c->options);
   free(c);
-}
-
-static OrtStatus *make_strings(const clary_value *in, OrtValue **out) {
-  OrtStatus *s = ORT(CreateTensorAsOrtValue)(allocator, in->shape, in->rank, in->type, out);
-  const char *from = in->data;
-  for (size_t i = 0; s == NULL && i < in->elements; i++) {
-    char *to = NULL;
-    s = ORT(GetResizedStringTensorElementBuffer)(*out, i, in->lengths[i], &to);
-    if (s == NULL && in->lengths[i] > 0) memcpy(to, from, in->lengths[i]);
-    from += in->lengths[i];
-  }
-  return s;
-}
-
-static OrtStatus *make(const clary_value *in, OrtValue **out) {
-  if (in->type == type_string) return make_strings(in, out);
-  return ORT(CreateTensorWithDataAsOrtValue)(memory, in->data, in->bytes, in->shape, in->rank, in->type, out);
 }
 
 void clary_drop(clary_call *c, OrtValue *v) {
@@ -100,17 +86,42 @@ void clary_drop(clary_call *c, OrtValue *v) {
   c->live--;
 }
 
-static void drop_all(clary_call *c, OrtValue **v, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    clary_drop(c, v[i]);
-    v[i] = NULL;
+static OrtStatus *fill_strings(const clary_value *in) {
+  OrtStatus *s = NULL;
+  const char *from = in->data;
+  for (size_t i = 0; s == NULL && i < in->elements; i++) {
+    char *to = NULL;
+    s = ORT(GetResizedStringTensorElementBuffer)(in->value, i, in->lengths[i], &to);
+    if (s == NULL && in->lengths[i] > 0) memcpy(to, from, in->lengths[i]);
+    from += in->lengths[i];
   }
+  return s;
 }
 
-static int64_t count_values(OrtValue *const *v, size_t n) {
-  int64_t made = 0;
-  for (size_t i = 0; i < n; i++) made += v[i] != NULL;
-  return made;
+static OrtStatus *make(clary_call *c, clary_value *v) {
+  OrtStatus *s = v->type == type_string
+    ? ORT(CreateTensorAsOrtValue)(allocator, v->shape, v->rank, v->type, &v->value)
+    : ORT(CreateTensorWithDataAsOrtValue)(memory, v->data, v->bytes, v->shape, v->rank, v->type, &v->value);
+  if (s == NULL) c->live++;
+  return s;
+}
+
+static OrtStatus *make_inputs(clary_call *c) {
+  OrtStatus *s = NULL;
+  for (size_t i = 0; s == NULL && i < c->input_count; i++) {
+    clary_value *in = &c->inputs[i];
+    if (!in->own) s = make(c, in);
+    if (s == NULL && in->type == type_string) s = fill_strings(in);
+  }
+  return s;
+}
+
+static void release(clary_call *c, clary_value *v, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (v[i].own) continue;
+    clary_drop(c, v[i].value);
+    v[i].value = NULL;
+  }
 }
 
 OrtStatus *clary_describe(clary_value *v) {
@@ -118,29 +129,103 @@ OrtStatus *clary_describe(clary_value *v) {
   if (s != NULL || v->kind != kind_tensor) return s;
   s = ORT(GetTensorElementTypeAndShapeDataReference)(v->value, &v->type, &v->shape, &v->rank);
   if (s != NULL || v->type == type_string) return s;
-  return ORT(GetTensorData)(v->value, (const void **)&v->data);
+  s = ORT(GetTensorSizeInBytes)(v->value, &v->bytes);
+  return s != NULL ? s : ORT(GetTensorData)(v->value, (const void **)&v->data);
 }
 
-OrtStatus *clary_run(clary_call *c) {
+// own gives the call a value like v, over memory of its own.
+static void own(clary_call *c, clary_value *v) {
+  size_t data = v->type == type_string ? 0 : v->bytes;
+  size_t head = v->rank * sizeof(int64_t);
+  head += -head % alignment;
+  clary_value mine = *v;
+  mine.block = aligned_alloc(alignment, head + data + alignment - data % alignment);
+  if (mine.block == NULL) return;
+  memcpy(mine.block, v->shape, v->rank * sizeof(int64_t));
+  mine.shape = mine.block;
+  mine.data = (char *)mine.block + head;
+  mine.value = NULL;
+  mine.own = true;
+  OrtStatus *s = make(c, &mine);
+  if (s != NULL) {
+    ORT(ReleaseStatus)(s);
+    free(mine.block);
+    return;
+  }
+  clary_drop(c, v->value);
+  *v = mine;
+}
+
+static void keep(clary_call *c, clary_value *v, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!v[i].own && !v[i].passed && v[i].kind == kind_tensor && v[i].bytes <= clary_small) own(c, &v[i]);
+}
+
+static void forget(clary_call *c, clary_value *v, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (!v[i].own) continue;
+    clary_drop(c, v[i].value);
+    free(v[i].block);
+    v[i].value = NULL;
+    v[i].own = false;
+  }
+}
+
+void clary_forget(clary_call *c) {
+  forget(c, c->inputs, c->input_count);
+  forget(c, c->outputs, c->output_count);
+}
+
+void clary_release(clary_call *c) {
+  if (c->keep) {
+    keep(c, c->inputs, c->input_count);
+    if (!c->varies) keep(c, c->outputs, c->output_count);
+  }
+  release(c, c->outputs, c->output_count);
+}
+
+static bool owns(const clary_value *v, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (v[i].own) return true;
+  return false;
+}
+
+static OrtStatus *run(clary_call *c) {
   OrtValue **in = c->values, **out = in + c->input_count;
-  OrtStatus *s = NULL;
-  for (size_t i = 0; s == NULL && i < c->input_count; i++) s = make(&c->inputs[i], &in[i]);
-  c->live += count_values(in, c->input_count);
-  if (s == NULL) {
-    s = ORT(Run)(c->session, c->options, c->input_names, (const OrtValue *const *)in, c->input_count,
-                 c->output_names, c->output_count, out);
-    c->live += count_values(out, c->output_count);
-  }
-  drop_all(c, in, c->input_count);
-  for (size_t i = 0; s == NULL && i < c->output_count; i++) {
+  for (size_t i = 0; i < c->input_count; i++) in[i] = c->inputs[i].value;
+  for (size_t i = 0; i < c->output_count; i++) out[i] = c->outputs[i].own ? c->outputs[i].value : NULL;
+  OrtStatus *s = ORT(Run)(c->session, c->options, c->input_names, (const OrtValue *const *)in, c->input_count,
+                          c->output_names, c->output_count, out);
+  for (size_t i = 0; i < c->output_count; i++) {
+    if (c->outputs[i].own) continue;
     c->outputs[i].value = out[i];
-    s = clary_describe(&c->outputs[i]);
+    c->live += out[i] != NULL;
   }
-  if (s != NULL) drop_all(c, out, c->output_count);
   return s;
 }
 
-void clary_release(clary_call *c) { drop_all(c, c->values + c->input_count, c->output_count); }
+// A shape that depends on the data does not fit the output that an earlier run
+// left. ONNX Runtime has no code for that, so whatever failed runs again with
+// outputs of its own.
+static OrtStatus *run_again(clary_call *c, OrtStatus *first) {
+  release(c, c->outputs, c->output_count);
+  forget(c, c->outputs, c->output_count);
+  OrtStatus *s = run(c);
+  ORT(ReleaseStatus)(first);
+  c->varies = s == NULL;
+  return s;
+}
+
+OrtStatus *clary_run(clary_call *c) {
+  OrtStatus *s = make_inputs(c);
+  if (s == NULL) s = run(c);
+  if (s != NULL && owns(c->outputs, c->output_count)) s = run_again(c, s);
+  release(c, c->inputs, c->input_count);
+  for (size_t i = 0; s == NULL && i < c->output_count; i++)
+    if (!c->outputs[i].own) s = clary_describe(&c->outputs[i]);
+  if (s != NULL) release(c, c->outputs, c->output_count);
+  return s;
+}
 
 void clary_terminate(clary_call *c) {
   OrtStatus *s = ORT(RunOptionsSetTerminate)(c->options);

@@ -28,6 +28,7 @@ typedef struct OrtValue OrtValue;
   X(30, SessionGetInputCount, OrtStatus *, (const OrtSession *, size_t *))                     \
   X(31, SessionGetOutputCount, OrtStatus *, (const OrtSession *, size_t *))                    \
   X(39, CreateRunOptions, OrtStatus *, (OrtRunOptions **))                                     \
+  X(41, RunOptionsSetRunLogSeverityLevel, OrtStatus *, (OrtRunOptions *, int))                 \
   X(46, RunOptionsSetTerminate, OrtStatus *, (OrtRunOptions *))                                \
   X(47, RunOptionsUnsetTerminate, OrtStatus *, (OrtRunOptions *))                              \
   X(48, CreateTensorAsOrtValue, OrtStatus *,                                                   \
@@ -38,7 +39,7 @@ typedef struct OrtValue OrtValue;
   X(54, GetStringTensorContent, OrtStatus *,                                                   \
     (const OrtValue *, void *, size_t, size_t *, size_t))                                      \
   X(67, GetValueType, OrtStatus *, (const OrtValue *, unsigned *))                             \
-  X(69, CreateCpuMemoryInfo, OrtStatus *, (unsigned, int, OrtMemoryInfo **))                   \
+  X(69, CreateCpuMemoryInfo, OrtStatus *, (int, int, OrtMemoryInfo **))                        \
   X(78, GetAllocatorWithDefaultOptions, OrtStatus *, (OrtAllocator **))                        \
   X(80, GetValue, OrtStatus *, (const OrtValue *, int, OrtAllocator *, OrtValue **))           \
   X(81, GetValueCount, OrtStatus *, (const OrtValue *, size_t *))                              \
@@ -48,6 +49,7 @@ typedef struct OrtValue OrtValue;
   X(97, ReleaseRunOptions, void, (OrtRunOptions *))                                            \
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
+  X(318, GetTensorSizeInBytes, OrtStatus *, (const OrtValue *, size_t *))                      \
   X(378, GetTensorData, OrtStatus *, (const OrtValue *, const void **))                        \
   X(414, GetTensorElementTypeAndShapeDataReference, OrtStatus *,                               \
     (const OrtValue *, unsigned *, const int64_t **, size_t *))
@@ -60,21 +62,32 @@ ORT_SLOTS(ORT_TYPE)
 enum { ORT_SLOTS(ORT_SLOT) };
 #undef ORT_SLOT
 
-// A view of one value. For an input its maker fills in everything but value;
-// for an output clary_run does.
+// What a call keeps from one run to the next is at most this large.
+enum { clary_small = 64 << 10 };
+
+// One input or output of a call. Go fills in an input's shape, and its data
+// where own is not set; ONNX Runtime an output, or clary_run from its value.
 typedef struct {
   OrtValue *value;
-  void *data;           // the elements, or of a string input their bytes end to end; NULL for a string output
-  size_t bytes;         // how many bytes data has
-  const int64_t *shape; // an output's belongs to value
+  void *data;           // the elements; of a string input their bytes end to end; NULL for a string output
+  size_t bytes;         // how many bytes the elements have; of strings, all together
+  const int64_t *shape; // an output's belongs to value, or to the call where own is set
   size_t rank;
   const size_t *lengths; // of a string input, each element's bytes
   size_t elements;       // of a string input, how many
   unsigned type;         // ONNXTensorElementDataType
   unsigned kind;         // of an output: ONNXType
+  bool own;              // value is the call's and stays for the next run
+  bool passed;           // an output that is an input too, which ONNX Runtime does not copy: never own
+  void *block;           // of an own value: its shape and, unless it is of strings, its data
 } clary_value;
 
-// One run in the making; reused for one run after another, never by two at once.
+// One run in the making; used for one run after another, never by two at once.
+//
+// Making and releasing values costs as much as running a small model, and does
+// not scale to two threads. A call whose runs have had the same input shapes
+// therefore keeps small values, over memory of its own: inputs are copied into
+// it, and ONNX Runtime writes outputs into it.
 typedef struct {
   OrtSession *session;
   OrtRunOptions *options;
@@ -87,6 +100,8 @@ typedef struct {
   size_t input_count;
   size_t output_count;
   int64_t live; // values created or returned and not yet released
+  bool keep;    // this run is to leave its small values to the next; set by Go
+  bool varies;  // the outputs' shapes do not follow from the inputs', so no outputs are kept
 } clary_call;
 
 // clary_load loads the library for good and takes its API; NULL on success,
@@ -109,9 +124,12 @@ clary_call *clary_call_new(OrtSession *session, const char *const *input_names, 
 void clary_call_free(clary_call *c);
 
 // clary_run makes the inputs' values, runs, releases them, and describes the
-// outputs, which clary_release ends. On an error no value is left.
+// outputs. clary_release ends it, and makes what is to be kept: not needed where
+// all outputs are own already. On an error no output is left but those.
 OrtStatus *clary_run(clary_call *c);
 void clary_release(clary_call *c);
+// clary_forget releases what is kept, as it must be before a shape changes.
+void clary_forget(clary_call *c);
 void clary_terminate(clary_call *c);
 OrtStatus *clary_rearm(clary_call *c);
 

@@ -1,0 +1,90 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/claryhq/clary/runtime"
+)
+
+// JSONLines is one row a line, in each of the forms that a row of [JSON]'s
+// "instances" has: a list or a scalar for the only input, a list with a value
+// for each, an object by input name, {"features": [...]}. Blank lines are
+// passed over. The reply has a line a row, what an entry of "predictions"
+// would be.
+type JSONLines struct{}
+
+// MediaTypes implements [Codec].
+func (JSONLines) MediaTypes() []string {
+	return []string{"application/jsonlines", "application/jsonl", "application/x-ndjson", "application/x-jsonlines", "application/jsons"}
+}
+
+// Decode implements [Codec].
+func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
+	req.Found = Found{Dialect: Rows}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
+		return nil, ErrEmpty
+	}
+	d, err := newJSONInputs(body, req.Want)
+	if err != nil {
+		return nil, err
+	}
+	d.count = 0
+	for start := 0; start < len(body); start = len(d.b) + 1 {
+		d.line++
+		end := bytes.IndexByte(body[start:], '\n')
+		if end < 0 {
+			end = len(body) - start
+		}
+		d.b, d.i, d.start = body[:start+end], start, start
+		if d.peek() == 0 && d.i == len(d.b) {
+			continue
+		}
+		d.field, d.depth = "", 0
+		if err := d.oneRow(); err != nil {
+			return nil, d.hint(err)
+		}
+		if d.peek(); d.i < len(d.b) {
+			return nil, d.syntax("the end of the line")
+		}
+	}
+	d.line = 0
+	return d.tensors()
+}
+
+// hint says what to do with a line that is a whole request.
+func (d *jsonInputs) hint(err error) error {
+	line := bytes.TrimLeft(d.b[d.start:], " \t{")
+	var e *Error
+	if bytes.HasPrefix(line, []byte(`"instances"`)) && errors.As(err, &e) {
+		e.Msg += `; a line is one row: "instances" belongs to application/json`
+	}
+	return err
+}
+
+// Encode implements [Codec]. Outputs that do not share their rows are
+// ErrNotAcceptable: there is no line to put them on.
+func (JSONLines) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
+	if err := checkTensors(out); err != nil {
+		return dst, err
+	}
+	rows, ok := commonRows(out)
+	if !ok {
+		return dst, fmt.Errorf("JSON Lines has a line for each row, and the outputs have no common rows; ask for application/json: %w", ErrNotAcceptable)
+	}
+	dst = slices.Grow(dst, jsonSize(out))
+	w := newRowWriter(out, r)
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, '\n')
+		}
+		dst = w.appendEntry(dst, i)
+	}
+	if r.Trailing && rows > 0 {
+		dst = append(dst, '\n')
+	}
+	return dst, nil
+}

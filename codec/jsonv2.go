@@ -1,0 +1,306 @@
+package codec
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/claryhq/clary/runtime"
+)
+
+// v2Types are KServe V2's names of the element types. The protocol has none
+// for the float8 types; theirs are ONNX's.
+var v2Types = map[string]runtime.DType{
+	"BOOL": runtime.Bool, "UINT8": runtime.Uint8, "UINT16": runtime.Uint16, "UINT32": runtime.Uint32, "UINT64": runtime.Uint64,
+	"INT8": runtime.Int8, "INT16": runtime.Int16, "INT32": runtime.Int32, "INT64": runtime.Int64,
+	"FP16": runtime.Float16, "BF16": runtime.BFloat16, "FP32": runtime.Float32, "FP64": runtime.Float64, "BYTES": runtime.String,
+	"FLOAT8E4M3FN": runtime.Float8E4M3FN, "FLOAT8E4M3FNUZ": runtime.Float8E4M3FNUZ,
+	"FLOAT8E5M2": runtime.Float8E5M2, "FLOAT8E5M2FNUZ": runtime.Float8E5M2FNUZ,
+}
+
+// v2Name returns the name of d in KServe V2.
+func v2Name(d runtime.DType) string {
+	for name, t := range v2Types {
+		if t == d {
+			return name
+		}
+	}
+	return ""
+}
+
+// A v2Tensor is one of KServe V2's inputs while its members come in.
+type v2Tensor struct {
+	name  string
+	named bool
+	shape []int
+	dtype runtime.DType
+	data  int  // where the data begins
+	done  bool // the data is read
+}
+
+// v2Inputs reads the list of KServe V2's inputs.
+func (d *jsonBody) v2Inputs() error {
+	for first := true; ; first = false {
+		more, err := d.list(first)
+		if err != nil {
+			return err
+		}
+		d.row++
+		if !more {
+			d.row = -1
+			return d.missing(1)
+		}
+		if err := d.v2Input(); err != nil {
+			return err
+		}
+	}
+}
+
+// v2Input reads one input; its members may come in any order.
+func (d *jsonBody) v2Input() (err error) {
+	var t v2Tensor
+	for first := true; ; first = false {
+		key, more, err := d.member(first)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		d.field = ""
+		switch string(key) {
+		case "name":
+			err = d.v2Once("name", t.named)
+			if err == nil {
+				t.named = true
+				t.name, err = d.string("the input's name")
+			}
+		case "datatype":
+			if err = d.v2Once("datatype", t.dtype != 0); err == nil {
+				t.dtype, err = d.v2Datatype()
+			}
+		case "shape":
+			if err = d.v2Once("shape", t.shape != nil); err == nil {
+				t.shape, err = d.v2Shape()
+			}
+		case "data":
+			if err = d.v2Once("data", t.data > 0); err == nil {
+				t.data = d.i
+				if t.named && t.dtype != 0 && t.shape != nil {
+					err = d.v2Data(&t)
+				} else {
+					err = d.skip(2)
+				}
+			}
+		default: // "parameters"
+			err = d.skip(2)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	d.field = ""
+	switch {
+	case !t.named:
+		return d.errorf(`"name" is missing`)
+	case t.dtype == 0:
+		return d.errorf(`"datatype" is missing`)
+	case t.shape == nil:
+		return d.errorf(`"shape" is missing`)
+	case t.data == 0:
+		return d.errorf(`"data" is missing; JSON carries the values as numbers or strings, not in binary after it`)
+	case t.done:
+		return nil
+	}
+	end := d.i
+	d.i = t.data
+	err = d.v2Data(&t)
+	d.i = end
+	return err
+}
+
+// v2Once refuses a member that was there before.
+func (d *jsonBody) v2Once(member string, before bool) error {
+	if before {
+		return d.errorf("%q is given twice", member)
+	}
+	d.field = member
+	return nil
+}
+
+func (d *jsonBody) v2Datatype() (runtime.DType, error) {
+	name, err := d.string("the data type")
+	if err != nil {
+		return 0, err
+	}
+	t, ok := v2Types[name]
+	if !ok {
+		return 0, d.errorf("%s is no data type of KServe V2 (BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES)", strconv.Quote(clip(name)))
+	}
+	return t, nil
+}
+
+// v2Shape reads a list of dimensions; it is never nil.
+func (d *jsonBody) v2Shape() ([]int, error) {
+	shape := []int{}
+	for first := true; ; first = false {
+		more, err := d.list(first)
+		if !more || err != nil {
+			return shape, err
+		}
+		d.peek()
+		n, end := scanNumber(d.b, d.i, strict)
+		size, why := toSigned[int64](n, d.b[d.i:end])
+		if end == d.i || why != accepted || size < 0 {
+			return nil, d.errorf("%s where a dimension is wanted, a whole number from 0", clip(d.token(d.i)))
+		}
+		if len(shape) == maxRank {
+			return nil, d.errorf("more than %d dimensions", maxRank)
+		}
+		shape = append(shape, int(size))
+		d.i = end
+	}
+}
+
+// v2Data reads the data of t, flat or nested, into the input of its name. The
+// values are read as the type that the request says, then converted to the
+// model's.
+func (d *jsonBody) v2Data(t *v2Tensor) error {
+	t.done = true
+	want, err := runtime.Elements(t.shape)
+	if err != nil {
+		return d.errorf("%v", err)
+	}
+	i, ok := d.find([]byte(t.name), d.row)
+	if !ok {
+		if !d.infer {
+			d.field = "name"
+			return d.unknown([]byte(t.name))
+		}
+		if i, err = d.add(t.name); err != nil {
+			return err
+		}
+		d.in[i].dtype = t.dtype
+	}
+	in := &d.in[i]
+	d.field = "data"
+	if in.rows++; in.rows > 1 {
+		return d.errorf("input %q is given twice", t.name)
+	}
+	model := in.dtype
+	if t.dtype != model || d.infer {
+		// No more room than the body can fill, whatever the shape says.
+		in.elements = newElements(t.dtype, min(want, (len(d.b)-d.i)/2+1))
+	}
+	if err := d.value(in, 0); err != nil {
+		return err
+	}
+	if in.n != want || in.rank > 1 && !agree(t.shape, in.shape[:in.rank]) {
+		return d.errorf("%d values of shape %s where the shape %s wants %d", in.n, shapeText(in.shape[:in.rank], nil), shapeText(t.shape, nil), want)
+	}
+	if t.dtype != model {
+		data, err := Convert(model, in.elements.finish())
+		if err != nil {
+			return d.errorf("%v into the model's %v: %v", t.dtype, model, err)
+		}
+		in.elements = elements{dtype: model, data: data, n: want}
+	}
+	in.rank = copy(in.shape[:], t.shape)
+	return nil
+}
+
+// v2Envelope reads what stands beside the inputs: the request's id and the
+// outputs that it asks for.
+func (d *jsonBody) v2Envelope(id, outputs int) error {
+	if id > 0 {
+		d.i, d.key = id, "id"
+		id, err := d.string("the request's id")
+		if err != nil {
+			return err
+		}
+		d.found.ID = strings.Clone(id) // it may outlive the body
+	}
+	if outputs == 0 {
+		return nil
+	}
+	d.i, d.key = outputs, "outputs"
+	var asked []Output
+	before := map[string]bool{}
+	for first := true; ; first = false {
+		more, err := d.list(first)
+		if err != nil {
+			return err
+		}
+		if !more {
+			d.found.Outputs = asked
+			return nil
+		}
+		d.row = len(asked)
+		out, err := d.v2Output()
+		if err != nil {
+			return err
+		}
+		if before[out.Name] {
+			return d.errorf("the output %q is asked for twice", out.Name)
+		}
+		before[out.Name] = true
+		asked = append(asked, out)
+	}
+}
+
+// v2Output reads one output that is asked for.
+func (d *jsonBody) v2Output() (out Output, err error) {
+	named := false
+	for first := true; ; first = false {
+		key, more, err := d.member(first)
+		switch {
+		case err != nil:
+			return out, err
+		case !more && !named:
+			return out, d.errorf(`"name" is missing`)
+		case !more:
+			return out, nil
+		case string(key) != "name": // "parameters"
+			err = d.skip(2)
+		case named:
+			err = d.errorf(`"name" is given twice`)
+		default:
+			named = true
+			out.Name, err = d.string("the output's name")
+			out.Name = strings.Clone(out.Name)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+}
+
+// appendV2 appends KServe V2's reply.
+func appendV2(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
+	dst = append(dst, `{"model_name":`...)
+	dst = appendString(dst, r.Model)
+	if r.ID != "" {
+		dst = append(dst, `,"id":`...)
+		dst = appendString(dst, r.ID)
+	}
+	dst = append(dst, `,"outputs":[`...)
+	for i := range out {
+		t := &out[i]
+		if t.Kind() != runtime.KindTensor {
+			return dst, fmt.Errorf("KServe V2 carries tensors, and the output %q is a sequence or a map; ask in another dialect: %w", t.Name, ErrNotAcceptable)
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"name":`...)
+		dst = appendString(dst, t.Name)
+		dst = append(dst, `,"datatype":"`...)
+		dst = append(dst, v2Name(t.DType())...)
+		dst = append(dst, `","shape":[`...)
+		dst = appendEach(dst, t.Shape, func(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) })
+		dst = append(dst, `],"data":[`...)
+		dst = appendElements(dst, t.Data, 0, runtime.Len(t.Data))
+		dst = append(dst, `]}`...)
+	}
+	return append(dst, `]}`...), nil
+}
