@@ -294,4 +294,3 @@ func TestAChunkedBodyOfSingleBytes(t *testing.T) {
 		t.Errorf("%.200s ... with %d rows", reply.String(), strings.Count(reply.String(), rowReply))
 	}
 }
-
