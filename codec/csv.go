@@ -73,9 +73,6 @@ func (CSV) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMediaType, err)
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, ErrEmpty
-	}
 	r.Found.Dialect = Rows
 	if r.Want != nil {
 		return decodeCSV(body, r.Want, o)

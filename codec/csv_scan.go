@@ -207,7 +207,7 @@ func (s *csvScanner) string(p *csvPlan, from, to int) (string, error) {
 
 // header reads the first line as the names of the columns.
 func (s *csvScanner) header() ([]string, error) {
-	var names []string
+	names := make([]string, 0, s.columnsAt(0))
 	for {
 		from, to, err := s.field(&csvPlan{})
 		if err != nil {
