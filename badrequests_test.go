@@ -92,7 +92,6 @@ var badForIris = []bad{
 	{"V2: negative shape", asJSON, `{"inputs":[{"name":"X","shape":[-1,4],"datatype":"FP32","data":[1,2,3,4]}]}`, 400, "", nil},
 	{"V2: unknown datatype", asJSON, `{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP33","data":[1,2,3,4]}]}`, 400, "FP33", nil},
 	{"V2: unknown input", asJSON, `{"inputs":[{"name":"Q","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}`, 400, "Q", nil},
-	{"V2: no input", asJSON, `{"inputs":[]}`, 400, "X", nil},
 	{"V2: strings for numbers", asJSON, `{"inputs":[{"name":"X","shape":[1,4],"datatype":"BYTES","data":["1","2","3","4"]}]}`, 400, "", nil},
 	{"V2: an output that the model has not", asJSON, `{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}],"outputs":[{"name":"nope"}]}`, 400, "nope", nil},
 
@@ -108,8 +107,8 @@ var badForIris = []bad{
 	{"decimal comma", asCSV, "5,1,3,5,1,4,0,2", 400, "", nil},
 	{"beyond float32 in CSV", asCSV, "1e39,3.5,1.4,0.2", 400, "1e39", nil},
 	{"NUL bytes", asCSV, "\x00\x00,1,2,3", 400, "", nil},
-	{"only a header", "text/csv; header=perhaps", aRow, 400, "header", nil},
-	{"a label column", "text/csv; label_size=1", aRow, 400, "label_size", nil},
+	{"only a header", "text/csv; header=perhaps", aRow, 415, "header", nil},
+	{"a label column", "text/csv; label_size=1", aRow, 415, "label_size", nil},
 
 	// JSON Lines
 	{"a broken line", asLines, "[1,2,3,4]\n[1,2", 400, "line 2", nil},
@@ -186,6 +185,7 @@ var badForTypes = map[string][]bad{
 		{"one input missing", asJSON, `{"inputs":{"point":[[1,2]]}}`, 400, "radius", nil},
 		{"inputs of different rows", asJSON, `{"inputs":{"point":[[1,2],[3,4]],"radius":[[1],[2],[3]]}}`, 400, "", nil},
 		{"a bare list for two inputs", asJSON, `[[1,2,3]]`, 400, "radius", nil},
+		{"V2: no inputs", asJSON, `{"inputs":[]}`, 400, "point", nil},
 		{"one array for two inputs", asNPY, f4("1, 2", 8), 400, "x-npz", nil},
 	},
 }
@@ -294,4 +294,3 @@ func TestAChunkedBodyOfSingleBytes(t *testing.T) {
 		t.Errorf("%.200s ... with %d rows", reply.String(), strings.Count(reply.String(), rowReply))
 	}
 }
-

@@ -42,7 +42,7 @@ func (v value) rows() int { return v.Shape[0] }
 // width is the number of elements in one row.
 func (v value) width() int {
 	n := 1
-	for _, d := range v.Shape[1:] {
+	for _, d := range v.Shape[min(1, len(v.Shape)):] {
 		n *= d
 	}
 	return n

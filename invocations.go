@@ -111,6 +111,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (pi
 	defer m.admission.release()
 
 	x.req.Model, x.req.Inputs, x.req.Outputs, x.req.Trailing = m.name, m.inputs, m.outputs, s.cfg.Batch
+	x.req.Default = m.accept
 	if x.req.Accept == "" || x.req.Accept == "*/*" {
 		x.req.Accept = m.accept
 	}

@@ -29,6 +29,12 @@ func TestEveryModelAnswersLikePythonInEveryFormat(t *testing.T) {
 					}
 					sent[f.name]++
 					a := p.invoke(f.contentType, body)
+					if f.name == "KServe V2" && sequences(c.Outputs) {
+						if a.status != 406 {
+							t.Errorf("%s: V2 has only tensors, yet it answers %d %s", c.Name, a.status, a.body)
+						}
+						continue
+					}
 					if a.status != 200 {
 						t.Errorf("%s as %s: %d %s", c.Name, f.name, a.status, a.body)
 						continue
@@ -66,39 +72,35 @@ func checkReply(form string, e expected, want []value, a answer) error {
 	}
 	envelope, _ := v.(map[string]any)
 	switch {
-	case form == "KServe V2" && !sequences(want):
-		return checkV2(e, want, envelope)
-	case form == "inputs" || len(want[0].Shape) == 0 && form != "bare JSON" || columnar(want):
-		if form == "bare JSON" && columnar(want) {
-			envelope = map[string]any{"outputs": v}
-		}
-		columns, ok := envelope["outputs"].(map[string]any)
-		if !ok || len(columns) != len(want) {
-			return fmt.Errorf("no outputs")
-		}
-		for _, w := range want {
-			if err := checkColumn(w, columns[w.Name], e.RTol); err != nil {
-				return err
-			}
-		}
-		return nil
 	case form == "bare JSON" && len(want) == 1:
 		return checkColumn(want[0], v, e.RTol)
-	case form == "bare JSON" && !classifier(e):
-		for _, w := range want {
-			if err := checkColumn(w, envelope[w.Name], e.RTol); err != nil {
-				return err
-			}
-		}
-		return nil
-	case form == "bare JSON":
+	case form == "bare JSON" && classifier(e):
 		envelope = map[string]any{"predictions": v}
+	case form == "bare JSON":
+		return checkColumns(e, want, envelope)
+	case form == "KServe V2":
+		return checkV2(e, want, envelope)
+	case form == "inputs" || columnar(want):
+		columns, _ := envelope["outputs"].(map[string]any)
+		return checkColumns(e, want, columns)
 	}
 	rows, ok := envelope["predictions"].([]any)
 	if !ok {
 		return fmt.Errorf("no predictions")
 	}
 	return checkRows(e, want, rows)
+}
+
+func checkColumns(e expected, want []value, columns map[string]any) error {
+	if len(columns) != len(want) {
+		return fmt.Errorf("%d columns, want %d", len(columns), len(want))
+	}
+	for _, w := range want {
+		if err := checkColumn(w, columns[w.Name], e.RTol); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sequences(want []value) bool {
@@ -203,6 +205,7 @@ func checkV2(e expected, want []value, envelope map[string]any) error {
 	for i, w := range want {
 		o := outputs[i].(map[string]any)
 		shape, _ := flatten(o["shape"])
+		shape = append([]any{}, shape...)
 		if o["name"] != w.Name || o["datatype"] != v2Types[w.DType] || mustJSON(shape) != mustJSON(append([]int{}, w.Shape...)) {
 			return fmt.Errorf("output %d is %v %v %v", i, o["name"], o["datatype"], shape)
 		}
@@ -225,7 +228,7 @@ func checkAccepted(accept string, e expected, want []value, a answer) error {
 	case "application/x-npy":
 		possible = possible && len(want) == 1
 	case "text/csv":
-		possible = possible && ranked(want)
+		possible = possible && (ranked(want) || len(want) == 1)
 	case "application/jsonlines":
 		possible = !columnar(want)
 	}
@@ -307,7 +310,7 @@ func checkCSV(e expected, want []value, body string) error {
 				return fmt.Errorf("line %d has %d values", i+1, len(line))
 			}
 			for _, cell := range line[at:end] {
-				if w.isFloat() {
+				if w.isFloat() && cell != "" {
 					columns[w.Name] = append(columns[w.Name], json.Number(cell))
 				} else {
 					columns[w.Name] = append(columns[w.Name], cell)
@@ -320,6 +323,12 @@ func checkCSV(e expected, want []value, body string) error {
 		}
 	}
 	for _, w := range want {
+		w.Data = append([]any{}, w.Data...)
+		for i, x := range w.Data {
+			if s, ok := x.(string); ok { // as the reader of the standard library has it
+				w.Data[i] = strings.ReplaceAll(s, "\r\n", "\n")
+			}
+		}
 		if d := differs(w, columns[w.Name], e.RTol); d != "" {
 			return fmt.Errorf("%s", d)
 		}

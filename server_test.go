@@ -425,6 +425,13 @@ func TestOneRequestOneLogLineAndPingsNone(t *testing.T) {
 	if strings.Contains(p.log(), "/ping") || strings.Contains(p.log(), "not JSON") {
 		t.Errorf("pings in the log, or lines that are not JSON:\n%s", p.log())
 	}
-	quiet := start(t, "serve", []string{"SAGEMAKER_CONTAINER_LOG_LEVEL=30"}, "--port", "0", iris)
-	mustAnswer(t, quiet)
+}
+
+func TestTheLogLevelIsPythonsOrAName(t *testing.T) {
+	for _, level := range []string{"30", "warning"} {
+		code, stdout, _ := outcome(t, []string{"SAGEMAKER_CONTAINER_LOG_LEVEL=" + level}, "/nowhere", "--host", "127.0.0.1", "--port", "0")
+		if code != 1 || strings.Contains(stdout, "listening") || !strings.Contains(stdout, "/nowhere") {
+			t.Errorf("at %s: exit %d, %s", level, code, stdout)
+		}
+	}
 }

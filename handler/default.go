@@ -56,7 +56,7 @@ func (Default) PredictFn(ctx context.Context, in Tensors, m Model) (Tensors, err
 // by the custom attribute ort-outputs=a|b (contract §3.2).
 func (Default) OutputFn(ctx context.Context, out Tensors, accept string) ([]byte, string, error) {
 	req := RequestFrom(ctx)
-	c, params, contentType, err := codec.Negotiate(accept, "", req.ContentType)
+	c, params, contentType, err := codec.Negotiate(accept, req.Default, req.ContentType)
 	if err != nil {
 		return nil, "", err
 	}

@@ -16,7 +16,8 @@ type Request struct {
 	Inputs      []runtime.Info // the model's inputs; nil when the Model does not tell
 	Outputs     []runtime.Info // the model's outputs, likewise
 	ContentType string         // as sent, or application/json where nothing was
-	Accept      string         // as sent, or the configured default
+	Accept      string         // as sent, or Default where nothing was, or only */*
+	Default     string         // the configured default for Accept
 	TargetModel string         // X-Amzn-SageMaker-Target-Model
 
 	// Attributes is X-Amzn-SageMaker-Custom-Attributes; the reply carries

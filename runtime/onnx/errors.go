@@ -4,16 +4,16 @@ package onnx
 import "C"
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/claryhq/clary/runtime"
 )
 
-// Of OrtErrorCode (onnxruntime_error_code.h), those that decide anything.
-const (
-	codeInvalidArgument = 2
-	codeLoadCancelled   = 12
-)
+// codeInvalidArgument is the one member of OrtErrorCode
+// (onnxruntime_error_code.h) that decides anything.
+const codeInvalidArgument = 2
 
 // A statusError is an OrtStatus.
 type statusError struct {
@@ -21,7 +21,7 @@ type statusError struct {
 	message string
 }
 
-func (e *statusError) Error() string { return e.message }
+func (e *statusError) Error() string { return tidy(e.message) }
 
 // Is makes an error match runtime.ErrMemory or runtime.ErrInput by what ONNX
 // Runtime says in it.
@@ -34,22 +34,19 @@ func take(s *C.OrtStatus) error {
 	if s == nil {
 		return nil
 	}
-	e := &statusError{uint(C.clary_status_code(s)), tidy(C.GoString(C.clary_status_message(s)))}
+	e := &statusError{uint(C.clary_status_code(s)), C.GoString(C.clary_status_message(s))}
 	C.clary_status_free(s)
 	return e
 }
 
-// tidy drops the source position and the C++ condition that some messages
-// begin with.
+// position is where in its C++ source a message says it comes from, and the
+// condition that it found false.
+var position = regexp.MustCompile(`(?:\S*/\S+\.(?:cc|h):\d+ [^(\n]*\([^)\n]*\)(?: const)? |\w+\.(?:cc|h):\d+ \w+ )(?:.* was false\. )?|` +
+	`\[ONNXRuntimeError\] : \d+ : \w+ : `)
+
+// tidy leaves of a message what a reader can use.
 func tidy(message string) string {
-	message = strings.TrimSpace(message)
-	const check = " was false. "
-	if i := strings.LastIndex(message, check); i >= 0 {
-		position := strings.LastIndex(message[:i], "/onnxruntime/core/")
-		start := strings.LastIndexByte(message[:max(position, 0)], ' ') + 1
-		message = message[:start] + message[i+len(check):]
-	}
-	return message
+	return strings.TrimSpace(position.ReplaceAllString(message, ""))
 }
 
 // Out of memory has no code: it is text, from the arena, from new, or from a
@@ -58,37 +55,36 @@ var memoryTexts = []string{
 	"Failed to allocate memory",
 	"failed to allocate",
 	"bad_alloc",
-	"bad allocation",
 	"out of memory",
 }
 
-// Shapes that do not go together are found by whichever operator meets them,
-// most of which throw without a code.
-var shapeTexts = []string{
-	"Attempting to broadcast an axis by a dimension other than 1",
-	"dimension mismatch",
-	"cannot broadcast",
-	"cannot be reshaped to the requested shape",
+// Operators throw, without a code, at shapes that do not go together and at
+// values that they cannot take. Both come from the inputs: the model's own
+// constants are checked when it is opened.
+var inputTexts = []string{
+	"Attempting to broadcast an axis",
+	"imension mismatch",
 	"dimensions must match",
 	"does not match",
-	"mismatch",
+	"is not equal to kernel channels",
+	"cannot be reshaped",
+	"Cannot split",
+	"shape.Size() must be >= 0",
+	"Integer overflow",
+	"Integer division by zero",
+	"Unknown Category",
+	"Status Message: sto", // Cast of a string that is no number: stod, stol
 }
 
 // classify says what an ONNX Runtime error means: runtime.ErrMemory,
 // runtime.ErrInput, or nil, which is the server's own trouble.
 func classify(code uint, message string) error {
-	for _, t := range memoryTexts {
-		if strings.Contains(message, t) {
-			return runtime.ErrMemory
-		}
-	}
-	if code == codeInvalidArgument {
+	contains := func(t string) bool { return strings.Contains(message, t) }
+	switch {
+	case slices.ContainsFunc(memoryTexts, contains):
+		return runtime.ErrMemory
+	case code == codeInvalidArgument || slices.ContainsFunc(inputTexts, contains):
 		return runtime.ErrInput
-	}
-	for _, t := range shapeTexts {
-		if strings.Contains(message, t) {
-			return runtime.ErrInput
-		}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("onnx: opening %s: %w", path, context.Cause(ctx))
-		case errors.Is(err, runtime.ErrMemory) || classify(0, err.Error()) == runtime.ErrMemory:
+		case errors.Is(err, runtime.ErrMemory):
 			return nil, fmt.Errorf("onnx: opening %s: %w: %w", path, runtime.ErrMemory, err)
 		}
 		return nil, modelError(path, err)
@@ -129,7 +129,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		if cause := errors.Unwrap(err); cause != nil {
 			err = cause // ONNX Runtime's message, without the binding's
 		}
-		return err
+		return &statusError{message: err.Error()}
 	}
 	_, s.session = pointers(nil, s.binding)
 	return s.agree()
