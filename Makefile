@@ -9,7 +9,7 @@ IMAGE   ?= clary
 export CGO_ENABLED = 1
 
 library := $(CURDIR)/bin/$(if $(filter Darwin,$(shell uname -s)),libonnxruntime.1.dylib,libonnxruntime.so.1)
-ldflags := -s -w -X github.com/claryhq/clary.version=$(VERSION)
+ldflags := -s -w -X github.com/claryhq/clary.Version=$(VERSION)
 
 .PHONY: run build lib tools test lint bench fuzz soak models image image-test docs clean help
 

@@ -90,6 +90,7 @@ has "the version label" "$(inspect '{{index .Config.Labels "org.opencontainers.i
 has "the entrypoint" "$(inspect '{{json .Config.Entrypoint}}')" '["/usr/local/bin/serve"]'
 has "the exposed ports" "$(inspect '{{json .Config.ExposedPorts}}')" '{"8080/tcp":{}}'
 has "the user" "$(inspect '{{.Config.User}}')" ""
+has "what it says of its version" "$(docker run --rm "$image" version | head -n1)" "clary image-test"
 size=$(inspect '{{.Size}}')
 step "size $((size / 1000000)) MB"
 [ "$size" -le "$most" ] || die "the image has $size bytes, $most at most"

@@ -24,7 +24,7 @@ type Options struct {
 	// "all"; "" is "all".
 	Optimize string
 	// Root is the folder that external data must stay inside; "" is the
-	// model's own.
+	// model's own. ONNX Runtime itself refuses data outside the latter.
 	Root string
 	// Config holds further session configuration entries
 	// (onnxruntime_session_options_config_keys.h), which win over those that
