@@ -216,10 +216,9 @@ func (c *call) setStrings(v *C.clary_value, s []string, n int) {
 	}
 	c.point(v, unsafe.SliceData(text))
 	v.bytes = C.size_t(n)
-	v.elements, v.lengths = C.size_t(len(s)), unsafe.SliceData(lengths)
-	if len(lengths) > 0 {
-		c.pin.Pin(v.lengths)
-	}
+	first := unsafe.SliceData(lengths)
+	c.pin.Pin(first)
+	v.elements, v.lengths = C.size_t(len(s)), first
 }
 
 // get copies the outputs into out where they fit, else into new slices.
