@@ -70,6 +70,9 @@ func BenchmarkCSVDecode(b *testing.B) {
 						data = append(data, float32(v))
 					}
 				}
+				if len(data) != c.rows*c.columns {
+					b.Fatal(len(data))
+				}
 			}
 		})
 	}
