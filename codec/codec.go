@@ -48,9 +48,10 @@ type Found struct {
 	Dialect Dialect
 	ID      string   // KServe V2's id
 	Outputs []Output // the outputs it asks for, in order; nil: all
+	Schema  *Schema  // SparkML: the schema that the rows were read by
 }
 
-// An Output is one that a request asks for by name (KServe V2).
+// An Output is one that a request asks for by name (KServe V2, SparkML).
 type Output struct {
 	Name string
 }
@@ -76,6 +77,7 @@ const (
 	Bare                   // a bare nested list: the same
 	Columns                // {"inputs":{...}}: {"outputs":{...}}
 	V2                     // KServe V2
+	SparkML                // rows by the columns of a Schema: one output, {"predictions":[...]} in JSON, see JSONLines
 )
 
 // Errors that say what is wrong with the exchange rather than with a value.

@@ -79,6 +79,13 @@ func (CSV) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	r.Found.Dialect = Rows
+	if r.Options != nil {
+		// Hugging Face's containers take the first line for a header.
+		o.header = o.header || r.Options.Reply.Style == HuggingFace && r.Params["header"] == ""
+		if s := r.Options.SparkML; s != nil {
+			return s.decodeCSV(body, r, o)
+		}
+	}
 	if r.Want != nil {
 		return decodeCSV(body, r.Want, o)
 	}

@@ -14,6 +14,15 @@ type csvOutput struct {
 	runtime.Tensor
 	width  int
 	labels []string
+	list   bool // all values of a row are one cell
+}
+
+// cells returns how many a row has.
+func (c csvOutput) cells() int {
+	if c.list {
+		return 1
+	}
+	return c.width
 }
 
 // Encode implements [Codec].
@@ -27,6 +36,9 @@ func (CSV) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range columns {
+		columns[i].list = r.options().Style == XGBoost
+	}
 	start := len(dst)
 	if o.header {
 		dst = appendHeader(dst, columns, o.comma)
@@ -39,7 +51,7 @@ func (CSV) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	for row := range rows {
 		line := len(dst)
 		for _, c := range columns {
-			if dst = c.append(dst, row, o.comma, len(columns) == 1 && c.width == 1); c.width > 0 {
+			if dst = c.append(dst, row, o.comma, len(columns) == 1 && c.width == 1); c.cells() > 0 {
 				dst = append(dst, o.comma)
 			}
 		}
@@ -102,6 +114,9 @@ func (c csvOutput) isLabel() bool {
 
 // append appends the cells of a row, joined by commas.
 func (c csvOutput) append(dst []byte, row int, comma byte, only bool) []byte {
+	if c.list {
+		return c.appendList(dst, row, comma, only)
+	}
 	from, to := row*c.width, (row+1)*c.width
 	if s, ok := c.Data.([]string); ok {
 		for i, v := range s[from:to] {
@@ -150,15 +165,16 @@ func appendField(dst []byte, v string, comma byte, only bool) []byte {
 func appendHeader(dst []byte, columns []csvOutput, comma byte) []byte {
 	start := len(dst)
 	for _, c := range columns {
-		for i := range c.width {
+		for i := range c.cells() {
 			name := c.Name
 			switch {
+			case c.cells() == 1 && c.labels == nil:
 			case i < len(c.labels):
 				name += "_" + c.labels[i]
-			case c.width > 1:
+			default:
 				name += "_" + strconv.Itoa(i)
 			}
-			dst = append(appendField(dst, name, comma, c.width == 1 && len(columns) == 1), comma)
+			dst = append(appendField(dst, name, comma, c.cells() == 1 && len(columns) == 1), comma)
 		}
 	}
 	return endLine(dst, start)

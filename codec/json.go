@@ -17,6 +17,7 @@ import (
 //	{"inputs": [{"name": "x", "shape": [1, 4],
 //	  "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]} KServe V2
 //	{"columns": ["age", "job"], "data": [[39, "clerk"]]}  pandas split, also under "dataframe_split", and "dataframe_records"
+//	{"data": [39, "clerk"]}                               SparkML, by the model's [Schema] or one in the request's "schema"
 //
 // Numbers are read by the rules of docs/types.md, straight from the body into
 // the slice that the model reads. Strings without escapes share the body's
@@ -37,12 +38,15 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := jsonBody{jsonInputs: in, found: &req.Found}
+	d := jsonBody{jsonInputs: in, request: req, found: &req.Found}
 	if err := d.read(); err != nil {
 		return nil, err
 	}
 	if d.peek() != 0 || d.i < len(d.b) {
 		return nil, d.syntax("the end of the body")
+	}
+	if d.made != nil {
+		return d.made, nil
 	}
 	return d.tensors()
 }

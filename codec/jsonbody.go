@@ -3,16 +3,22 @@ package codec
 import (
 	"strconv"
 	"strings"
+
+	"github.com/claryhq/clary/runtime"
 )
 
 // A jsonBody reads the outermost value and finds the dialect.
 type jsonBody struct {
 	*jsonInputs
-	found *Found
+	request *Request
+	found   *Found // the request's
 
 	form  string   // the key that says what the body is
 	seen  []string // the keys that say nothing, for an error
 	frame dataFrame
+
+	schemaAt int              // where the schema of its rows begins
+	made     []runtime.Tensor // the inputs, where rows of a schema were read
 }
 
 func (d *jsonBody) read() error {
@@ -69,6 +75,8 @@ func (d *jsonBody) object() error {
 			err = d.later(k, &id)
 		case "outputs":
 			err = d.later(k, &outputs)
+		case "schema":
+			err = d.later(k, &d.schemaAt)
 		default:
 			if len(d.seen) < 4 {
 				d.seen = append(d.seen, strconv.Quote(clip(k)))

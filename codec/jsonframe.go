@@ -53,7 +53,13 @@ func (d *jsonBody) frameMember(key string) error {
 
 // frameEnd reads the data where it came before the columns.
 func (d *jsonBody) frameEnd() error {
-	switch f := &d.frame; {
+	f := &d.frame
+	if f.columns == nil && d.form == "data" {
+		if ok, err := d.schemaData(); ok {
+			return err
+		}
+	}
+	switch {
 	case f.columns == nil:
 		return d.errorf(`"columns" is missing beside "data"`)
 	case f.data == 0:

@@ -12,8 +12,10 @@ import (
 // JSONLines is one row a line, in each of the forms that a row of [JSON]'s
 // "instances" has: a list or a scalar for the only input, a list with a value
 // for each, an object by input name, {"features": [...]}. Blank lines are
-// passed over. The reply has a line a row, what an entry of "predictions"
-// would be.
+// passed over; lists and objects may also follow each other on one line, as
+// some writers of concatenated JSON leave them. Lines of {"data": [...]} are
+// read by a [Schema]. The reply has a line a row, what an entry of
+// "predictions" would be.
 type JSONLines struct{}
 
 // MediaTypes implements [Codec].
@@ -28,31 +30,52 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, ErrEmpty
 	}
+	if s := req.Options.sparkML(); s != nil && schemaLines(body, s) {
+		return decodeSchemaLines(body, req)
+	}
 	d, err := newJSONInputs(body, req.Want)
 	if err != nil {
 		return nil, err
 	}
 	d.count = 0
-	for start := 0; start < len(body); start = len(d.b) + 1 {
-		d.line++
-		end := bytes.IndexByte(body[start:], '\n')
-		if end < 0 {
-			end = len(body) - start
+	for d.nextLine(body) {
+		for more := true; more; {
+			d.field, d.depth = "", 0
+			if err := d.oneRow(); err != nil {
+				if d.count == 1 && schemaLines(body, nil) {
+					return decodeSchemaLines(body, req)
+				}
+				return nil, d.hint(err)
+			}
+			c := d.peek()
+			more = c == '[' || c == '{'
 		}
-		d.b, d.i, d.start = body[:start+end], start, start
-		if d.peek() == 0 && d.i == len(d.b) {
-			continue
-		}
-		d.field, d.depth = "", 0
-		if err := d.oneRow(); err != nil {
-			return nil, d.hint(err)
-		}
-		if d.peek(); d.i < len(d.b) {
+		if d.i < len(d.b) {
 			return nil, d.syntax("the end of the line")
 		}
 	}
 	d.line = 0
 	return d.tensors()
+}
+
+// nextLine goes to the next line of body that is not blank.
+func (r *jsonReader) nextLine(body []byte) bool {
+	start := 0
+	if r.line > 0 {
+		start = len(r.b) + 1
+	}
+	for ; start < len(body); start = len(r.b) + 1 {
+		r.line++
+		end := bytes.IndexByte(body[start:], '\n')
+		if end < 0 {
+			end = len(body) - start
+		}
+		r.b, r.i, r.start = body[:start+end], start, start
+		if r.peek(); r.i < len(r.b) {
+			return true
+		}
+	}
+	return false
 }
 
 // hint says what to do with a line that is a whole request.
@@ -77,6 +100,16 @@ func (JSONLines) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, err
 	}
 	dst = slices.Grow(dst, jsonSize(out))
 	w := newRowWriter(out, r)
+	if r.Dialect == SparkML {
+		return r.Schema.appendLines(dst, &out[0], rows, r)
+	}
+	if r.options().Style == TFS {
+		dst, _ = w.appendStyled(dst, rows, r.options(), Rows)
+		if r.Trailing {
+			dst = append(dst, '\n')
+		}
+		return dst, nil
+	}
 	for i := range rows {
 		if i > 0 {
 			dst = append(dst, '\n')

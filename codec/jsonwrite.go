@@ -21,7 +21,8 @@ import (
 //
 //	{"outputs": {"name": ...}}
 //
-// NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity".
+// NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity". A
+// [Style] of the model's options gives rows another form.
 func (JSON) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	if err := checkTensors(out); err != nil {
 		return dst, err
@@ -32,8 +33,11 @@ func (JSON) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	}
 	rows, ok := commonRows(out)
 	w := newRowWriter(out, r)
+	if dst, styled := w.appendStyled(dst, rows, r.options(), r.Dialect); styled {
+		return dst, nil
+	}
 	switch {
-	case r.Dialect == Rows && ok:
+	case (r.Dialect == Rows || r.Dialect == SparkML) && ok:
 		dst = append(dst, `{"predictions":`...)
 		dst = w.appendRows(dst, rows)
 		return append(dst, '}'), nil
@@ -81,7 +85,7 @@ func checkMaps(name string, maps ...runtime.Map) error {
 	return nil
 }
 
-// commonRows returns how many rows every output has. A sequence of maps has
+// commonRows returns how many rows every output has, -1 if they differ. A sequence of maps has
 // one for each row (a ZipMap's); one of tensors is never taken for rows, or
 // the form of the reply would hang on how many tensors there happen to be.
 func commonRows(out []runtime.Tensor) (rows int, ok bool) {
@@ -91,31 +95,35 @@ func commonRows(out []runtime.Tensor) (rows int, ok bool) {
 		case []runtime.Map:
 			n = len(data)
 		case []runtime.Tensor, runtime.Map:
-			return 0, false
+			return -1, false
 		default:
 			if len(out[i].Shape) == 0 {
-				return 0, false
+				return -1, false
 			}
 			n = out[i].Shape[0]
 		}
 		if i > 0 && n != rows {
-			return 0, false
+			return -1, false
 		}
 		rows = n
 	}
-	return rows, len(out) > 0
+	if len(out) == 0 {
+		return -1, false
+	}
+	return rows, true
 }
 
 // A rowWriter writes outputs row by row.
 type rowWriter struct {
 	out        []runtime.Tensor
 	classifier bool
+	objects    bool     // also for an only output
 	byLabel    []string // label the last output's values; nil: a list
 }
 
 func newRowWriter(out []runtime.Tensor, r *Reply) rowWriter {
-	w := rowWriter{out: out}
-	if len(r.Infos) != len(out) || len(out) == 0 {
+	w := rowWriter{out: out, objects: r.options().keepsNames()}
+	if len(r.Infos) != len(out) || len(out) == 0 || r.options().Style != DefaultStyle {
 		return w
 	}
 	last := len(out) - 1
@@ -156,7 +164,7 @@ func (w *rowWriter) appendEntry(dst []byte, i int) []byte {
 		dst = appendRow(dst, &w.out[0], i)
 		dst = append(dst, `,"probabilities":`...)
 		return append(w.appendScores(dst, i), '}')
-	case len(w.out) == 1:
+	case len(w.out) == 1 && !w.objects:
 		return w.appendScores(dst, i)
 	}
 	dst = append(dst, '{')
