@@ -56,7 +56,7 @@ image-test: ## build the image and drive it as SageMaker does
 	scripts/image-test.sh
 
 docs: build ## write docs/settings.md from the table of settings
-	bin/serve docs > docs/settings.md
+	bin/serve settings > docs/settings.md
 
 clean: ## remove what was built; fetched files stay in .cache/
 	rm -rf bin dist

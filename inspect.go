@@ -42,7 +42,7 @@ func inspect(args []string, w io.Writer) (err error) {
 
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } // tabwriter keeps errors for Flush
-	row("model", modelName(a))
+	row("model", a.Name)
 	row("file", file)
 	row("size", size(g.Size))
 	row("producer", strings.TrimSpace(g.Producer+" "+g.ProducerVersion))

@@ -17,7 +17,9 @@ func newLogger(f *os.File, level zapcore.Level) (log *zap.Logger, stop func()) {
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.TimeKey = "time"
 	encoder.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	encoder.EncodeDuration = zapcore.MillisDurationEncoder
+	encoder.EncodeDuration = func(d time.Duration, out zapcore.PrimitiveArrayEncoder) {
+		out.AppendFloat64(float64(d.Microseconds()) / 1e3) // the keys say _ms
+	}
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(encoder), out, level)
 	return zap.New(core), func() { _ = out.Stop() } // stdout may be closed; there is nowhere else to say so
 }

@@ -121,23 +121,23 @@ func (s *Server) drain() error {
 	}
 	timer := time.NewTimer(s.cfg.DrainTimeout)
 	defer timer.Stop()
+	var lost error
 	select {
 	case <-empty:
 	case <-timer.C:
-		n := s.gate.inside()
+		lost = fmt.Errorf("%d requests were cut off: they were not finished within %v (CLARY_DRAIN_TIMEOUT)", s.gate.inside(), s.cfg.DrainTimeout)
 		s.cut(errCut)
 		timer.Reset(cutTimeout) // a Run ends at its next operator
 		select {
 		case <-empty:
 		case <-timer.C:
 		}
-		return fmt.Errorf("%d requests were cut off: they were not finished within %v (CLARY_DRAIN_TIMEOUT)", n, s.cfg.DrainTimeout)
 	}
-	// Everything is answered; let what was answered last reach its clients.
+	// Let what was answered last reach its clients.
 	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
+		return errors.Join(lost, err)
 	}
-	return nil
+	return lost
 }

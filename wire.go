@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +54,7 @@ func (s *Server) load(ctx context.Context) (err error) {
 	m := s.newLive(a)
 	opener := opener{options: s.sessionOptions(a)}
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
-		return fmt.Errorf("%s: %w", cmp.Or(a.Model, a.Dir), err)
+		return fmt.Errorf("ModelFn: %w", err)
 	}
 	if session, ok := m.model.(interface{ Inputs() []runtime.Info }); ok {
 		m.inputs = session.Inputs()
@@ -87,7 +86,7 @@ func (s *Server) load(ctx context.Context) (err error) {
 // newLive decides what clary.yaml and the settings leave open.
 func (s *Server) newLive(a *artifact.Artifact) *live {
 	m := &live{
-		name:      modelName(a),
+		name:      a.Name,
 		artifact:  a,
 		accept:    cmp.Or(s.cfg.Accept, a.Config.Accept, "application/json"),
 		timeout:   cmp.Or(s.cfg.Timeout, a.Config.Timeout),
@@ -115,19 +114,6 @@ func (s *Server) sessionOptions(a *artifact.Artifact) onnx.Options {
 		Root:     a.Dir,
 		Config:   c.Config,
 	}
-}
-
-// modelName is clary.yaml's name, else that of the file or folder: a folder
-// named model, as SageMaker's is, says no more than model.onnx does.
-func modelName(a *artifact.Artifact) string {
-	if a.Config.Name != "" {
-		return a.Config.Name
-	}
-	file := strings.TrimSuffix(filepath.Base(a.Model), ".onnx")
-	if a.Model != "" && file != "model" {
-		return file
-	}
-	return filepath.Base(a.Dir)
 }
 
 // unload closes what load made.

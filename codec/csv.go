@@ -30,7 +30,12 @@ import (
 //
 // Encode writes the outputs of a row in their order, a classifier's label
 // first, multidimensional ones flattened, joined by commas:
-// 0,0.97,0.02,0.01. With header=present the first line names them.
+// 0,0.97,0.02,0.01. Floats are as short as they can be and still read back the
+// same, NaN, Infinity and -Infinity as such; text is quoted only where it must
+// be. Lines end in LF, the last one if the Reply says so. With header=present
+// the first line names the columns, those of an output with several by its name
+// and the label or number of each: probabilities_setosa. Outputs that do not
+// share their rows, sequences and maps are not acceptable.
 type CSV struct{}
 
 // MediaTypes returns text/csv.

@@ -35,7 +35,7 @@ func (CSV) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	for _, c := range columns {
 		cells += rows * c.width
 	}
-	dst = slices.Grow(dst, 10*cells+rows)
+	dst = slices.Grow(dst, 12*cells+rows)
 	for row := range rows {
 		line := len(dst)
 		for _, c := range columns {

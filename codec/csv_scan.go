@@ -61,6 +61,10 @@ func (s *csvScanner) cells(p *csvPlan, k int) error {
 			}
 			s.i++
 		}
+		if n := in.short(s, end-s.col); n > 0 {
+			s.col += n
+			continue
+		}
 		if run {
 			before := in.n
 			after, why := in.numbers(s.b, s.i, loose)
@@ -164,15 +168,17 @@ func nonFiniteWord(text []byte) (v float64, ok bool) {
 // field finds the text of the cell at s.i, within its quotes if it has them,
 // and moves s.i behind it.
 func (s *csvScanner) field(p *csvPlan) (from, to int, err error) {
-	start := s.i
-	if start == len(s.b) || s.b[start] != '"' {
-		for s.i < len(s.b) && !s.atEnd(s.i) {
-			if s.b[s.i] == '"' {
+	b, start := s.b, s.i
+	if start == len(b) || b[start] != '"' {
+		i := start
+		for i < len(b) && b[i] != s.comma && b[i] != '\n' && (b[i] != '\r' || !s.atEnd(i)) {
+			if b[i] == '"' {
 				return 0, 0, s.errorAt(p, start, `a quote within a field that does not begin with one; a field that holds quotes is quoted, and they are doubled: "5"" pipe"`)
 			}
-			s.i++
+			i++
 		}
-		return start, s.i, nil
+		s.i = i
+		return start, i, nil
 	}
 	for i := start + 1; ; i += 2 {
 		n := bytes.IndexByte(s.b[i:], '"')

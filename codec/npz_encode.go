@@ -32,7 +32,8 @@ func (NPZ) Encode(dst []byte, out []runtime.Tensor, _ *Reply) ([]byte, error) {
 			return nil, err
 		}
 		h := &zip.FileHeader{
-			Name:               name + ".npy",
+			Name: name + ".npy",
+			//lint:ignore SA1019 CreateRaw writes this field and looks at no other time
 			ModifiedDate:       dosEpoch,
 			CRC32:              crc32.ChecksumIEEE(npy),
 			CompressedSize64:   uint64(len(npy)),

@@ -92,7 +92,7 @@ has "the exposed ports" "$(inspect '{{json .Config.ExposedPorts}}')" '{"8080/tcp
 has "the user" "$(inspect '{{.Config.User}}')" ""
 has "what it says of its version" "$(docker run --rm "$image" version | head -n1)" "clary image-test"
 size=$(inspect '{{.Size}}')
-step "size $((size / 1000000)) MB"
+step "size $(((size + 500000) / 1000000)) MB"
 [ "$size" -le "$most" ] || die "the image has $size bytes, $most at most"
 
 container=$(docker create "$image")

@@ -69,26 +69,29 @@ func TestNothingLeaks(t *testing.T) {
 	})
 }
 
+// TestManyRunsLeaveNothing varies shapes, sizes above and below what a call
+// keeps, outputs whose shape depends on the data, and errors.
 func TestManyRunsLeaveNothing(t *testing.T) {
-	s := opened(t, positives(runtime.Float32, []float32{0}), Options{})
+	g := positives(runtime.Float32, []float32{0})
+	g.inputs = messages(info("x", runtime.Float32, "rows", "columns"))
+	s := opened(t, g, Options{})
 	run := func(i int) {
-		data := make([]float32, 1+i%40_000) // below and above what a call keeps
+		data := make([]float32, 2+2*(i%20_000))
 		for j := range data {
 			data[j] = float32(i%7) - 3
 		}
-		out, err := s.Run(t.Context(), []runtime.Tensor{tensor(data, len(data))}, nil)
+		out, err := s.Run(t.Context(), []runtime.Tensor{tensor(data, 2, len(data)/2)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := out[0].Check(); err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.Run(t.Context(), []runtime.Tensor{tensor(data, len(data), 1)}, nil)
-		if err == nil {
+		if _, err = s.Run(t.Context(), []runtime.Tensor{tensor(data, len(data))}, nil); err == nil {
 			t.Fatal("a shape that does not fit was taken")
 		}
 	}
-	count := rounds() * 500
+	count := rounds() * 200
 	for i := range count / 5 {
 		run(i * 37)
 	}
@@ -98,5 +101,34 @@ func TestManyRunsLeaveNothing(t *testing.T) {
 	}
 	if late := resident(t); late > early+early/10+4<<20 {
 		t.Errorf("resident memory grew from %d to %d bytes in %d runs", early, late, count)
+	}
+}
+
+func TestOpenDimensionsAreCounted(t *testing.T) {
+	in := func(name string, dims ...string) runtime.Info {
+		i := runtime.Info{Name: name, Dims: dims, Shape: make([]int, len(dims))}
+		for j, d := range dims {
+			i.Shape[j] = -1
+			if d == "4" {
+				i.Shape[j], i.Dims[j] = 4, ""
+			}
+		}
+		return i
+	}
+	for _, c := range []struct {
+		inputs []runtime.Info
+		want   int
+	}{
+		{nil, 0},
+		{[]runtime.Info{in("a", "4", "4")}, 0},
+		{[]runtime.Info{in("a", "", "4"), in("b", "")}, 1},
+		{[]runtime.Info{in("a", "n", "4"), in("b", "n")}, 1},
+		{[]runtime.Info{in("a", "n", "length")}, 2},
+		{[]runtime.Info{in("a", "", "")}, 2},
+		{[]runtime.Info{{Name: "a", Unranked: true}}, 2},
+	} {
+		if got := openDims(c.inputs); got != c.want {
+			t.Errorf("%v: %d, want %d", c.inputs, got, c.want)
+		}
 	}
 }

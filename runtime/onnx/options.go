@@ -30,9 +30,8 @@ type Options struct {
 	// (onnxruntime_session_options_config_keys.h), which win over those that
 	// the other fields set.
 	Config map[string]string
-	// KeepZipMap leaves the ZipMap at the end of a classifier in place, so
-	// that its probabilities come as a sequence of maps.
-	KeepZipMap bool
+
+	keepZipMap bool // leaves ZipMaps in place: the judge of the tests
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{
@@ -55,8 +54,9 @@ func (o Options) check() error {
 }
 
 // build makes the binding's options; the caller destroys them. folder is
-// where a model opened from memory finds its external data.
-func (o Options) build(folder string) (*ort.SessionOptions, error) {
+// where a model opened from memory finds its external data. patterns lets ONNX
+// Runtime plan a run's memory once for each combination of input shapes.
+func (o Options) build(folder string, patterns bool) (*ort.SessionOptions, error) {
 	so, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, err
@@ -70,6 +70,7 @@ func (o Options) build(folder string) (*ort.SessionOptions, error) {
 		so.SetInterOpNumThreads(max(o.InterOp, 1)),
 		so.SetExecutionMode(mode),
 		so.SetGraphOptimizationLevel(levels[o.Optimize]),
+		so.SetMemPattern(patterns),
 	}
 	spin := "0"
 	if o.Spin {

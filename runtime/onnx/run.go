@@ -44,7 +44,7 @@ func newCall(s *Session) (*call, error) {
 	for i := range s.inputs {
 		n := rankRoom(&s.inputs[i])
 		dims[i], room = room[:n:n], room[n:]
-		inputs[i]._type, inputs[i].kind = C.uint(s.inputs[i].DType), typeTensor
+		inputs[i]._type = C.uint(s.inputs[i].DType)
 	}
 	outputs := unsafe.Slice(c.outputs, out)
 	for i := range outputs {
@@ -110,18 +110,12 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 // finish releases the outputs that are not kept, and has small ones kept where
 // shapes repeat.
 func (c *call) finish() {
-	all := true
 	for i := range c.outputs {
-		v := &c.outputs[i]
-		if v.own && v.bytes > C.clary_small { // strings can grow
-			c.forget()
-			c.c.keep = false
+		if !c.outputs[i].own {
+			c.kept = c.kept || bool(c.c.keep)
+			C.clary_release(c.c)
+			return
 		}
-		all = all && bool(v.own)
-	}
-	if !all {
-		c.kept = c.kept || bool(c.c.keep)
-		C.clary_release(c.c)
 	}
 }
 
@@ -143,7 +137,7 @@ func (c *call) set(want []runtime.Info, in []runtime.Tensor) error {
 		if err := check(&want[i], t); err != nil {
 			return err
 		}
-		same = same && c.hasShape(i, t.Shape) && textLen(t) <= C.clary_small
+		same = same && c.hasShape(i, t.Shape) && textLen(t) <= C.clary_small // a kept string keeps its room
 	}
 	if !same {
 		c.forget()
@@ -216,10 +210,9 @@ func (c *call) setStrings(v *C.clary_value, s []string, n int) {
 	}
 	c.point(v, unsafe.SliceData(text))
 	v.bytes = C.size_t(n)
-	v.elements, v.lengths = C.size_t(len(s)), unsafe.SliceData(lengths)
-	if len(lengths) > 0 {
-		c.pin.Pin(v.lengths)
-	}
+	first := unsafe.SliceData(lengths)
+	c.pin.Pin(first)
+	v.elements, v.lengths = C.size_t(len(s)), first
 }
 
 // get copies the outputs into out where they fit, else into new slices.

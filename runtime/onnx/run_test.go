@@ -134,6 +134,27 @@ func TestStringsOfAnyBytesComeBack(t *testing.T) {
 	}
 }
 
+func TestStringsThatAnOperatorLeavesEmptyAreEmpty(t *testing.T) {
+	s := opened(t, graphSpec{
+		nodes:   messages(op("", "StringSplit", names("x"), names("words", "counts"), attribute("delimiter", 3, message(4, []byte(" "))))),
+		inputs:  messages(info("x", runtime.String, 2)),
+		outputs: messages(info("words", runtime.String, 2, nil), info("counts", runtime.Int64, 2)),
+	}, Options{})
+	for range 2 {
+		for _, c := range []struct{ in, words []string }{
+			{[]string{"a b", "c d"}, []string{"a", "b", "c", "d"}},
+			{[]string{"a b", "c d"}, []string{"a", "b", "c", "d"}},
+			{[]string{"e f", "g"}, []string{"e", "f", "g", ""}},
+			{[]string{"h", "i j"}, []string{"h", "", "i", "j"}},
+		} {
+			got := run1(t, s, tensor(c.in, 2))[0]
+			if err := differ(got, runtime.Tensor{Name: "words", Shape: []int{2, 2}, Data: c.words}, 0); err != nil {
+				t.Errorf("%q: %v", c.in, err)
+			}
+		}
+	}
+}
+
 func TestEveryTypeAndSizeComesBack(t *testing.T) {
 	for d := range runtime.DType(32) {
 		if !d.Known() || d == runtime.String {

@@ -141,7 +141,7 @@ static void own(clary_call *c, clary_value *v) {
   clary_value mine = *v;
   mine.block = aligned_alloc(alignment, head + data + alignment - data % alignment);
   if (mine.block == NULL) return;
-  memcpy(mine.block, v->shape, v->rank * sizeof(int64_t));
+  if (v->rank > 0) memcpy(mine.block, v->shape, v->rank * sizeof(int64_t));
   mine.shape = mine.block;
   mine.data = (char *)mine.block + head;
   mine.value = NULL;
@@ -156,9 +156,19 @@ static void own(clary_call *c, clary_value *v) {
   *v = mine;
 }
 
-static void keep(clary_call *c, clary_value *v, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (!v[i].own && !v[i].passed && v[i].kind == kind_tensor && v[i].bytes <= clary_small) own(c, &v[i]);
+static void keep_inputs(clary_call *c) {
+  for (size_t i = 0; i < c->input_count; i++)
+    if (!c->inputs[i].own && c->inputs[i].bytes <= clary_small) own(c, &c->inputs[i]);
+}
+
+// Strings come into the world empty, and some operators leave it at that: a
+// used output would show them the last run's.
+static void keep_outputs(clary_call *c) {
+  for (size_t i = 0; i < c->output_count; i++) {
+    clary_value *v = &c->outputs[i];
+    bool fit = v->kind == kind_tensor && v->type != type_string && v->bytes <= clary_small;
+    if (fit && !v->own && !v->passed) own(c, v);
+  }
 }
 
 static void forget(clary_call *c, clary_value *v, size_t n) {
@@ -178,8 +188,8 @@ void clary_forget(clary_call *c) {
 
 void clary_release(clary_call *c) {
   if (c->keep) {
-    keep(c, c->inputs, c->input_count);
-    if (!c->varies) keep(c, c->outputs, c->output_count);
+    keep_inputs(c);
+    if (!c->varies) keep_outputs(c);
   }
   release(c, c->outputs, c->output_count);
 }

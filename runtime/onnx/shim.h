@@ -77,7 +77,7 @@ typedef struct {
   size_t elements;       // of a string input, how many
   unsigned type;         // ONNXTensorElementDataType
   unsigned kind;         // of an output: ONNXType
-  bool own;              // value is the call's and stays for the next run
+  bool own;              // value is the call's and stays for the next run; never an output of strings
   bool passed;           // an output that is an input too, which ONNX Runtime does not copy: never own
   void *block;           // of an own value: its shape and, unless it is of strings, its data
 } clary_value;

@@ -52,7 +52,7 @@ func (c *call) tensor(v *C.clary_value, t *runtime.Tensor) error {
 	}
 	t.Data = resize(t.Data, d, n)
 	if s, ok := t.Data.([]string); ok {
-		return stringsOf(v, s)
+		return stringsOf(v.value, s)
 	}
 	if n > 0 {
 		copy(runtime.Bytes(t.Data), unsafe.Slice((*byte)(v.data), n*d.Size()))
@@ -62,20 +62,20 @@ func (c *call) tensor(v *C.clary_value, t *runtime.Tensor) error {
 
 // stringsOf fills s with the elements of a string tensor. They share one
 // allocation.
-func stringsOf(v *C.clary_value, s []string) error {
-	if v.bytes = 0; len(s) == 0 {
+func stringsOf(v *C.OrtValue, s []string) error {
+	if len(s) == 0 {
 		return nil
 	}
 	var size C.size_t
-	if err := take(C.clary_string_bytes(v.value, &size)); err != nil {
+	if err := take(C.clary_string_bytes(v, &size)); err != nil {
 		return err
 	}
 	text, offsets := make([]byte, max(size, 1)), make([]C.size_t, len(s)+1)
-	err := take(C.clary_strings(v.value, unsafe.Pointer(&text[0]), size, &offsets[0], C.size_t(len(s))))
+	err := take(C.clary_strings(v, unsafe.Pointer(&text[0]), size, &offsets[0], C.size_t(len(s))))
 	if err != nil {
 		return err
 	}
-	v.bytes, offsets[len(s)] = size, size
+	offsets[len(s)] = size
 	all := unsafe.String(&text[0], len(text))
 	for i := range s {
 		s[i] = all[offsets[i]:offsets[i+1]]
