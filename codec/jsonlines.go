@@ -28,8 +28,8 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, ErrEmpty
 	}
-	d, err := newJSONInputs(body, req.Want)
-	if err != nil {
+	var d jsonInputs
+	if err := d.start(body, req.Want); err != nil {
 		return nil, err
 	}
 	d.count = 0
@@ -39,7 +39,7 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 		if end < 0 {
 			end = len(body) - start
 		}
-		d.b, d.i, d.start = body[:start+end], start, start
+		d.b, d.i, d.begin = body[:start+end], start, start
 		if d.peek() == 0 && d.i == len(d.b) {
 			continue
 		}
@@ -57,7 +57,7 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 
 // hint says what to do with a line that is a whole request.
 func (d *jsonInputs) hint(err error) error {
-	line := bytes.TrimLeft(d.b[d.start:], " \t{")
+	line := bytes.TrimLeft(d.b[d.begin:], " \t{")
 	var e *Error
 	if bytes.HasPrefix(line, []byte(`"instances"`)) && errors.As(err, &e) {
 		e.Msg += `; a line is one row: "instances" belongs to application/json`

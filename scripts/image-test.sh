@@ -31,7 +31,7 @@ answers() { docker info >/dev/null 2>&1; }
 start_engine() {
   [ "$(id -u)" = 0 ] || die "no Docker engine answers, and starting one needs root"
   if ! command -v dockerd >/dev/null; then
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends docker.io iptables; } >"$work/apt.log" 2>&1 ||
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq docker.io; } >"$work/apt.log" 2>&1 ||
       die "no Docker engine answers, and apt-get cannot install docker.io: $(tail -n1 "$work/apt.log")"
     answers && return
   fi
