@@ -54,7 +54,7 @@ func (s *Server) load(ctx context.Context) (err error) {
 	m := s.newLive(a)
 	opener := opener{options: s.sessionOptions(a)}
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
-		return fmt.Errorf("%s: %w", cmp.Or(a.Model, a.Dir), err)
+		return fmt.Errorf("ModelFn: %w", err)
 	}
 	if session, ok := m.model.(interface{ Inputs() []runtime.Info }); ok {
 		m.inputs = session.Inputs()

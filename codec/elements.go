@@ -34,9 +34,9 @@ func newElements(d runtime.DType, n int) elements {
 func (e *elements) numbers(b []byte, i int, g grammar) (end int, why refusal) {
 	switch dst := e.data.(type) {
 	case []float32:
-		return run(e, dst, b, i, g, toFloat32)
+		return runFloat(e, dst, b, i, g, toFloat32)
 	case []float64:
-		return run(e, dst, b, i, g, toFloat64)
+		return runFloat(e, dst, b, i, g, toFloat64)
 	case nil:
 		e.become(runtime.Int64)
 		e.free = true
@@ -87,33 +87,72 @@ func (e *elements) numbers(b []byte, i int, g grammar) (end int, why refusal) {
 // run is numbers for one element type.
 func run[T any](e *elements, dst []T, b []byte, i int, g grammar, convert func(number, []byte) (T, refusal)) (end int, why refusal) {
 	n := e.n
-	for end = i; ; {
-		num, after := scanNumber(b, i, g)
-		if after == i {
-			why = notNumber
-			break
-		}
+	for end = i; i >= 0; {
 		var v T
-		if v, why = convert(num, b[i:after]); why != accepted {
+		var after int
+		if v, after, why = one(b, i, g, convert); why != accepted {
 			break
 		}
 		if n == len(dst) {
-			dst = append(dst, v)
-			dst = dst[:cap(dst)]
-			e.data = dst
+			dst = grow(e, dst)
 		}
 		dst[n] = v
 		n++
 		end = after
-		if i = nextNumber(b, after, g); i < 0 {
-			break
-		}
+		i = nextNumber(b, after, g)
 	}
+	return e.ran(n, end, why)
+}
+
+// runFloat is run for the types that most bodies are for.
+func runFloat[T float32 | float64](e *elements, dst []T, b []byte, i int, g grammar, convert func(number, []byte) (T, refusal)) (end int, why refusal) {
+	_, single := any(dst).([]float32)
+	n := e.n
+	for end = i; i >= 0; {
+		f, after := quickFloat(b, i)
+		v := T(f)
+		if after == i || single && halfway32(f) {
+			if v, after, why = one(b, i, g, convert); why != accepted {
+				break
+			}
+		}
+		if n == len(dst) {
+			dst = grow(e, dst)
+		}
+		dst[n] = v
+		n++
+		end = after
+		i = nextNumber(b, after, g)
+	}
+	return e.ran(n, end, why)
+}
+
+// one reads the number at b[i].
+func one[T any](b []byte, i int, g grammar, convert func(number, []byte) (T, refusal)) (v T, end int, why refusal) {
+	n, end := scanNumber(b, i, g)
+	if end == i {
+		return v, i, notNumber
+	}
+	v, why = convert(n, b[i:end])
+	return v, end, why
+}
+
+// ran records that e has n elements after a run. What stands before a refusal
+// stands.
+func (e *elements) ran(n, end int, why refusal) (int, refusal) {
 	if n > e.n {
-		why = accepted // the run before it stands
+		why = accepted
 	}
 	e.n = n
 	return end, why
+}
+
+// grow returns dst, e's data, with twice the room.
+func grow[T any](e *elements, dst []T) []T {
+	dst = append(dst, make([]T, max(len(dst), 8))...)
+	dst = dst[:cap(dst)]
+	e.data = dst
+	return dst
 }
 
 // nextNumber returns where the number after the comma at b[i:] begins, -1 when
@@ -166,9 +205,7 @@ func literalInt64(n number, text []byte) (int64, refusal) {
 // put appends v, which is of data's type.
 func put[T any](e *elements, dst []T, v T) refusal {
 	if e.n == len(dst) {
-		dst = append(dst, v)
-		dst = dst[:cap(dst)]
-		e.data = dst
+		dst = grow(e, dst)
 	}
 	dst[e.n] = v
 	e.n++

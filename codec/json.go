@@ -34,11 +34,10 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 		return nil, ErrEmpty
 	}
 	req.Found = Found{}
-	in, err := newJSONInputs(body, req.Want)
-	if err != nil {
+	d := jsonBody{request: req, found: &req.Found}
+	if err := d.start(body, req.Want); err != nil {
 		return nil, err
 	}
-	d := jsonBody{jsonInputs: in, request: req, found: &req.Found}
 	if err := d.read(); err != nil {
 		return nil, err
 	}
@@ -50,6 +49,3 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	}
 	return d.tensors()
 }
-
-// commas counts the commas in b.
-func commas(b []byte) int { return bytes.Count(b, []byte(",")) }

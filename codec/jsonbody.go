@@ -9,7 +9,7 @@ import (
 
 // A jsonBody reads the outermost value and finds the dialect.
 type jsonBody struct {
-	*jsonInputs
+	jsonInputs
 	request *Request
 	found   *Found // the request's
 
@@ -66,23 +66,22 @@ func (d *jsonBody) object() error {
 		if !more {
 			break
 		}
-		switch k := string(key); k {
-		case "instances", "inputs", "features", "dataframe_records", "dataframe_split", "columns", "data":
-			d.key = k
-			err = d.envelope(k)
-			d.key, d.field = "", ""
+		switch d.key = envelopeKey(key); d.key {
 		case "id":
-			err = d.later(k, &id)
+			err = d.later(&id)
 		case "outputs":
-			err = d.later(k, &outputs)
+			err = d.later(&outputs)
 		case "schema":
-			err = d.later(k, &d.schemaAt)
-		default:
+			err = d.later(&d.schemaAt)
+		case "":
 			if len(d.seen) < 4 {
-				d.seen = append(d.seen, strconv.Quote(clip(k)))
+				d.seen = append(d.seen, strconv.Quote(clip(string(key))))
 			}
 			err = d.skip(1)
+		default:
+			err = d.envelope(d.key)
 		}
+		d.key, d.field = "", ""
 		if err != nil {
 			return err
 		}
@@ -93,13 +92,27 @@ func (d *jsonBody) object() error {
 	return err
 }
 
-// later notes where a value begins and passes over it.
-func (d *jsonBody) later(key string, at *int) error {
+// envelopeKey returns key if it is one that some dialect's envelope has.
+func envelopeKey(key []byte) string {
+	for _, k := range [...]string{"instances", "inputs", "id", "outputs", "features", "dataframe_split", "dataframe_records", "columns", "data", "schema"} {
+		if string(key) == k {
+			return k
+		}
+	}
+	return ""
+}
+
+// later notes where a value begins, if it is not null, and passes over it.
+func (d *jsonBody) later(at *int) error {
 	if *at > 0 {
-		return d.errorf("%q is given twice", key)
+		return d.errorf("given twice")
 	}
 	*at = d.i
-	return d.skip(1)
+	err := d.skip(1)
+	if string(d.b[*at:d.i]) == "null" {
+		*at = 0
+	}
+	return err
 }
 
 // claim makes key the one that says what the body is.

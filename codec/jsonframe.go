@@ -5,7 +5,8 @@ import "strconv"
 // A dataFrame is what is known of a pandas data frame in its "split" form:
 // {"columns": [...], "index": [...], "data": [[...], ...]}.
 type dataFrame struct {
-	columns []string // nil until they are read
+	columns []string // nil until they are read; the first of them where there are more than may have names
+	count   int      // how many columns
 	data    int      // where the data begins
 	done    bool     // the data is read
 }
@@ -74,27 +75,32 @@ func (d *jsonBody) frameEnd() error {
 // columnNames reads the columns' names; pandas writes those of a data frame
 // without any as numbers.
 func (d *jsonBody) columnNames() error {
-	names := []string{}
+	f := &d.frame
+	f.columns = []string{}
 	for first := true; ; first = false {
 		more, err := d.list(first)
 		if err != nil {
 			return err
 		}
 		if !more {
-			d.frame.columns = names
 			return nil
 		}
-		if c := d.peek(); c == '"' {
+		name := ""
+		if d.peek() == '"' {
 			raw, escaped, err := d.quoted()
 			if err != nil {
 				return err
 			}
-			names = append(names, text(raw, escaped))
+			name = text(raw, escaped)
 		} else if _, end := scanNumber(d.b, d.i, strict); end > d.i {
-			names = append(names, string(d.b[d.i:end]))
+			name = string(d.b[d.i:end])
 			d.i = end
 		} else {
 			return d.errorf("%s where a column's name is wanted", clip(d.token(d.i)))
+		}
+		// One more than can be matched is enough to tell that not all can.
+		if f.count++; f.count <= max(len(d.in), maxInferred)+1 {
+			f.columns = append(f.columns, name)
 		}
 	}
 }
@@ -109,7 +115,7 @@ func (d *jsonBody) frameData() error {
 	} else {
 		d.key = "dataframe_split.data"
 	}
-	if len(d.in) == 1 && !(len(f.columns) == 1 && f.columns[0] == d.in[0].name) {
+	if len(d.in) == 1 && !(f.count == 1 && f.columns[0] == d.in[0].name) {
 		t := &d.in[0]
 		t.rows++
 		t.flat = true
@@ -119,8 +125,8 @@ func (d *jsonBody) frameData() error {
 		if t.rank == 1 && t.shape[0] == 0 {
 			return nil
 		}
-		if t.rank != 2 || t.shape[0] > 0 && t.shape[1] != len(f.columns) {
-			return d.errorf("shape %s where rows of %d values are wanted, one for each column", shapeText(t.shape[:t.rank], nil), len(f.columns))
+		if t.rank != 2 || t.shape[0] > 0 && t.shape[1] != f.count {
+			return d.errorf("shape %s where rows of %d values are wanted, one for each column", shapeText(t.shape[:t.rank], nil), f.count)
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -12,9 +13,17 @@ import (
 type jsonInputs struct {
 	jsonReader
 	in    []jsonTensor
+	one   *oneInput      // for a model with one input: where in lies
 	infer bool           // the body says what the inputs are
 	names map[string]int // where many inputs are found by name
 	count int            // rows read; -1 when the values are whole tensors
+}
+
+// oneInput is what the only input of most models takes, in one allocation.
+type oneInput struct {
+	in   [1]jsonTensor
+	out  [1]runtime.Tensor
+	dims [4]int
 }
 
 // manyInputs is where a map finds a name sooner than a look at each does.
@@ -24,20 +33,26 @@ const manyInputs = 16
 // more memory than its name.
 const maxInferred = 4096
 
-// newJSONInputs prepares the inputs that want describes, nil: whatever body
-// holds, with room for as much as body may hold.
-func newJSONInputs(body []byte, want []runtime.Info) (*jsonInputs, error) {
-	d := &jsonInputs{jsonReader: jsonReader{b: body, row: -1}, infer: want == nil, count: -1}
+// start prepares d for body and the inputs that want describes (nil: whatever
+// body holds), with room for as much as body may hold.
+func (d *jsonInputs) start(body []byte, want []runtime.Info) error {
+	d.b, d.row, d.count = body, -1, -1
+	d.infer = want == nil
 	total := 0
 	for i := range want {
 		info := &want[i]
 		if info.Kind != runtime.KindTensor || !info.DType.Known() {
-			return nil, errorf("JSON", "", "the model's input %q is not a tensor of a known type, and nothing else can be sent", info.Name)
+			return errorf("JSON", "", "the model's input %q is not a tensor of a known type, and nothing else can be sent", info.Name)
 		}
 		total += perRow(info)
 	}
-	d.in = make([]jsonTensor, len(want))
-	most := commas(body) + 1
+	if len(want) == 1 {
+		d.one = new(oneInput)
+		d.in = d.one.in[:0]
+	} else {
+		d.in = make([]jsonTensor, 0, len(want))
+	}
+	most := bytes.Count(body, []byte(",")) + 1
 	for i := range want {
 		info := &want[i]
 		// No more elements than commas and one, nor than their shortest texts
@@ -50,10 +65,10 @@ func newJSONInputs(body []byte, want []runtime.Info) (*jsonInputs, error) {
 		if len(want) > 1 {
 			n = int(float64(n)*float64(perRow(info))/float64(total)) + 1
 		}
-		d.in[i] = jsonTensor{elements: newElements(info.DType, n), info: info, name: info.Name, rank: -1}
+		d.in = append(d.in, jsonTensor{elements: newElements(info.DType, n), info: info, name: info.Name, rank: -1})
 		d.index(i)
 	}
-	return d, nil
+	return nil
 }
 
 // perRow returns the elements of a row of info, with 1 for an open dimension.
@@ -73,7 +88,7 @@ func (d *jsonInputs) index(i int) {
 		return
 	}
 	if d.names == nil {
-		d.names = make(map[string]int, len(d.in))
+		d.names = map[string]int{}
 		for j := range i {
 			d.names[d.in[j].name] = j
 		}
@@ -180,12 +195,8 @@ func (d *jsonInputs) fill(i int) error {
 func (d *jsonInputs) tensors() ([]runtime.Tensor, error) {
 	var out []runtime.Tensor
 	var dims []int
-	if len(d.in) == 1 { // most models: one allocation
-		var one struct {
-			t    [1]runtime.Tensor
-			dims [4]int
-		}
-		out, dims = one.t[:], one.dims[:0]
+	if d.one != nil {
+		out, dims = d.one.out[:], d.one.dims[:0]
 	} else {
 		out, dims = make([]runtime.Tensor, len(d.in)), make([]int, 0, 4*len(d.in))
 	}

@@ -33,8 +33,8 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if s := req.Options.sparkML(); s != nil && schemaLines(body, s) {
 		return decodeSchemaLines(body, req)
 	}
-	d, err := newJSONInputs(body, req.Want)
-	if err != nil {
+	var d jsonInputs
+	if err := d.start(body, req.Want); err != nil {
 		return nil, err
 	}
 	d.count = 0
@@ -70,7 +70,7 @@ func (r *jsonReader) nextLine(body []byte) bool {
 		if end < 0 {
 			end = len(body) - start
 		}
-		r.b, r.i, r.start = body[:start+end], start, start
+		r.b, r.i, r.begin = body[:start+end], start, start
 		if r.peek(); r.i < len(r.b) {
 			return true
 		}
@@ -80,7 +80,7 @@ func (r *jsonReader) nextLine(body []byte) bool {
 
 // hint says what to do with a line that is a whole request.
 func (d *jsonInputs) hint(err error) error {
-	line := bytes.TrimLeft(d.b[d.start:], " \t{")
+	line := bytes.TrimLeft(d.b[d.begin:], " \t{")
 	var e *Error
 	if bytes.HasPrefix(line, []byte(`"instances"`)) && errors.As(err, &e) {
 		e.Msg += `; a line is one row: "instances" belongs to application/json`

@@ -28,7 +28,7 @@ type jsonReader struct {
 	idx   [maxRank]int
 	depth int // how many of idx count
 
-	line, start int // JSON Lines: the line's number, from 1, and its first byte
+	line, begin int // JSON Lines: the line's number, from 1, and its first byte
 }
 
 // errorf returns an error at the value that is being read.
@@ -59,7 +59,7 @@ func (r *jsonReader) errorf(msg string, args ...any) error {
 func (r *jsonReader) syntax(wanted string) error {
 	format, where := "JSON", "byte "+strconv.Itoa(r.i+1)
 	if r.line > 0 {
-		format, where = "JSON Lines", fmt.Sprintf("line %d, column %d", r.line, r.i-r.start+1)
+		format, where = "JSON Lines", fmt.Sprintf("line %d, column %d", r.line, r.i-r.begin+1)
 	}
 	if r.i >= len(r.b) {
 		return errorf(format, where, "it ends where %s is wanted", wanted)

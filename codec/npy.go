@@ -55,15 +55,16 @@ func (NPY) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 
 // Encode implements [Codec].
 func (NPY) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
-	t, err := oneOutput(out, r.Params["output"])
+	t, err := oneOutput(out, r.Params["output"], npyTypes[0])
 	if err != nil {
 		return nil, err
 	}
 	return appendNPY(dst, t)
 }
 
-// oneOutput returns the tensor of that name; without a name, the only one.
-func oneOutput(out []runtime.Tensor, name string) (runtime.Tensor, error) {
+// oneOutput returns the tensor of that name for a reply of a type that holds
+// one; without a name, the only one.
+func oneOutput(out []runtime.Tensor, name, mediaType string) (runtime.Tensor, error) {
 	var names []string
 	for _, t := range out {
 		if t.Name == name || name == "" && len(out) == 1 {
@@ -76,11 +77,11 @@ func oneOutput(out []runtime.Tensor, name string) (runtime.Tensor, error) {
 	case name != "":
 		return runtime.Tensor{}, fmt.Errorf("%w: no output is named %s; there are %s", ErrNotAcceptable, quote(name), has)
 	case len(out) == 0:
-		return runtime.Tensor{}, fmt.Errorf("%w: an NPY file holds one array, there is no output", ErrNotAcceptable)
+		return runtime.Tensor{}, fmt.Errorf("%w: %s holds one array, there is no output", ErrNotAcceptable, mediaType)
 	}
 	last := names[len(names)-1]
-	return runtime.Tensor{}, fmt.Errorf("%w: an NPY file holds one array, there are %d outputs (%s): accept application/x-npz, or "+
-		`"application/x-npy;output=%s", or ask for one with the custom attribute ort-outputs=%s`, ErrNotAcceptable, len(out), has, last, last)
+	return runtime.Tensor{}, fmt.Errorf("%w: %s holds one array, there are %d outputs (%s): accept application/x-npz, or "+
+		`"%s;output=%s", or ask for one with the custom attribute ort-outputs=%s`, ErrNotAcceptable, mediaType, len(out), has, mediaType, last, last)
 }
 
 // inputNames lists the inputs of a model for an error message.

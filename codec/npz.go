@@ -21,7 +21,12 @@ import (
 // input takes a single array of any name. Each array is read as [NPY] reads
 // it. Members may be stored or deflated; inflated they may take 64 MiB or 20
 // times the body, whichever is more, and this is checked before any is
-// inflated. SciPy's sparse matrices are refused.
+// inflated.
+//
+// A model with one input also takes a SciPy sparse matrix as
+// scipy.sparse.save_npz writes it, in format csr, csc or coo. Its zeros are
+// written out, within the same bounds; elements given twice are summed, as
+// SciPy does.
 //
 // Encode writes every output under its name, stored, always the same bytes for
 // the same tensors. A byte of a name that could lead an unpacker astray (a
@@ -54,6 +59,18 @@ func (NPZ) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 		return nil, err
 	}
 	want := r.Want
+	if isSparse(members) && (want == nil || len(want) == 1) {
+		info := runtime.Info{Name: "data"}
+		if want != nil {
+			info = want[0]
+		}
+		t, err := readSparse(members, body, info)
+		if err != nil {
+			return nil, err
+		}
+		r.Found.Dialect = Rows
+		return []runtime.Tensor{t}, nil
+	}
 	if want == nil {
 		want = make([]runtime.Info, len(members))
 	}
@@ -114,7 +131,7 @@ func npzMembers(z *zip.Reader, body int, want []runtime.Info) ([]npzMember, erro
 	if len(members) == 0 {
 		return nil, errorf("NPZ", "", "the file holds no array")
 	}
-	if want == nil || len(want) == 1 && len(members) == 1 {
+	if want == nil || len(want) == 1 && (len(members) == 1 || isSparse(members)) {
 		return members, nil
 	}
 	return npzInputs(members, byName, want)
@@ -131,8 +148,8 @@ func npzInputs(members []npzMember, byName map[string]*zip.File, want []runtime.
 	if len(inputs) == len(want) && len(members) == len(want) {
 		return inputs, nil
 	}
-	if byName["format"] != nil && byName["shape"] != nil && byName["data"] != nil {
-		return nil, errorf("NPZ", "", "this is a SciPy sparse matrix, which is not read: send it dense, as numpy.savez(f, %s=m.toarray())", want[0].Name)
+	if isSparse(members) {
+		return nil, errorf("NPZ", "", "this is a SciPy sparse matrix, which a model with one input takes; this one takes %s", inputNames(want))
 	}
 	for _, m := range members {
 		if !slices.ContainsFunc(want, func(info runtime.Info) bool { return info.Name == m.name }) {

@@ -125,7 +125,7 @@ func TestNPZThatDoesNotFitIsRefused(t *testing.T) {
 		{"twice", stored("age.npy", "size.npy", "age.npy"), two, `"age" is there twice`},
 		{"other files", stored("age.npy", "size.npy", "README"), two, `"README" is no .npy file`},
 		{"folder", zipped(t, member{"a/", nil, zip.Store}), two, `"a/" is no .npy file`},
-		{"sparse", stored("indices.npy", "indptr.npy", "format.npy", "shape.npy", "data.npy"), two[:1], "SciPy sparse"},
+		{"sparse", stored("indices.npy", "indptr.npy", "format.npy", "shape.npy", "data.npy"), two, "SciPy sparse matrix"},
 		{"not npy", zipped(t, member{"age.npy", []byte("hello"), zip.Store}), two[:1], `array "age", byte 0: it does not begin`},
 		{"wrong shape", zipped(t, member{"age.npy", array(t, runtime.Float32, 2, 3), zip.Store}), two[:1], `input "age"`},
 		{"wrong type", zipped(t, member{"age.npy", array(t, runtime.String, 3), zip.Store}), two[:1], `input "age"`},

@@ -1,9 +1,7 @@
 package codec
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"strconv"
 
 	"github.com/claryhq/clary/runtime"
@@ -35,14 +33,21 @@ const maxExponent = 1 << 40
 // when there is none. It does not look at what follows.
 func scanNumber(b []byte, i int, g grammar) (n number, end int) {
 	start := i
-	if i < len(b) && (b[i] == '-' || b[i] == '+' && g == loose) {
-		n.neg = b[i] == '-'
-		i++
+	if i >= len(b) {
+		return n, start
 	}
+	var sign int // without a branch: signs are hard to predict
+	if n.neg = b[i] == '-'; n.neg || g == loose && b[i] == '+' {
+		sign = 1
+	}
+	i += sign
 	first := i
-	for i < len(b) && b[i]-'0' <= 9 {
-		n.mant = n.mant*10 + uint64(b[i]-'0') // more than 19 digits wrap: see below
+	var mant uint64 // more than 19 digits wrap: see below
+	if i+1 < len(b) && b[i+1] == '.' && b[i]-'0' <= 9 {
+		mant = uint64(b[i] - '0')
 		i++
+	} else {
+		mant, i = scanDigits(b, i, 0)
 	}
 	digits := i - first
 	if g == strict && (digits == 0 || digits > 1 && b[first] == '0') {
@@ -53,7 +58,7 @@ func scanNumber(b []byte, i int, g grammar) (n number, end int) {
 		n.whole = false
 		i++
 		point := i
-		n.mant, i = scanDigits(b, i, n.mant)
+		mant, i = scanDigits(b, i, mant)
 		n.exp = point - i
 		digits += i - point
 		if i == point && g == strict {
@@ -73,8 +78,9 @@ func scanNumber(b []byte, i int, g grammar) (n number, end int) {
 		n.exp += e
 		i = after
 	}
+	n.mant = mant
 	if digits > 19 {
-		n.long(b[first:last])
+		n = long(n, b[first:last])
 	}
 	return n, i
 }
@@ -83,20 +89,12 @@ func scanNumber(b []byte, i int, g grammar) (n number, end int) {
 // where they end.
 func scanDigits(b []byte, i int, mant uint64) (uint64, int) {
 	for len(b)-i >= 8 {
-		// A digit's byte becomes its value; any other has its top bit set in
-		// other, or follows one that has.
-		v := binary.LittleEndian.Uint64(b[i:]) ^ 0x3030303030303030
-		other := (v + 0x7676767676767676 | v) & 0x8080808080808080
-		if other == 0 {
-			mant = mant*1e8 + eight(v)
-			i += 8
-			continue
+		v, k := digitsOf(b[i:])
+		mant = mant*smallPowers[k] + eight(v<<(64-8*k)) // zeros before the digits
+		i += int(k)
+		if k < 8 {
+			return mant, i
 		}
-		k := bits.TrailingZeros64(other) >> 3
-		if k > 0 {
-			mant = mant*smallPowers[k] + eight(v<<(64-8*k)) // zeros before the digits
-		}
-		return mant, i + k
 	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		mant = mant*10 + uint64(b[i]-'0')
@@ -105,7 +103,7 @@ func scanDigits(b []byte, i int, mant uint64) (uint64, int) {
 	return mant, i
 }
 
-var smallPowers = [8]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7}
+var smallPowers = [9]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
 
 // eight returns the number that v's bytes are the digits of, the lowest byte
 // being the first.
@@ -136,25 +134,25 @@ func scanExponent(b []byte, i int) (e, after int) {
 	return e, i
 }
 
-// long sets mant, exp and more anew from digits with at most one point among
-// them, more of them than a uint64 holds.
-func (n *number) long(digits []byte) {
+// long returns n with mant, exp and more from digits with at most one point
+// among them, more of them than a uint64 holds.
+func long(n number, digits []byte) number {
 	n.mant = 0
 	kept := 0
 	for _, c := range digits {
-		if c == '.' {
-			continue
-		}
-		if kept == 19 {
+		switch {
+		case c == '.':
+		case kept == 19:
 			n.more = n.more || c != '0'
 			n.exp++ // exp counts this digit, mant does not hold it
-			continue
-		}
-		n.mant = n.mant*10 + uint64(c-'0')
-		if n.mant != 0 {
-			kept++
+		default:
+			n.mant = n.mant*10 + uint64(c-'0')
+			if n.mant != 0 {
+				kept++
+			}
 		}
 	}
+	return n
 }
 
 // A refusal says why a value does not become an element; accepted is none.

@@ -28,9 +28,7 @@ func toFloat32(n number, text []byte) (float32, refusal) {
 	if why != accepted {
 		return 0, why
 	}
-	// Rounding twice goes wrong only where the first result lies exactly
-	// between two float32.
-	if math.Float64bits(v)&(1<<29-1) == 1<<28 || math.Abs(v) < 0x1p-126 {
+	if halfway32(v) || math.Abs(v) < 0x1p-126 {
 		v = nudge(v, n, text)
 	}
 	f := float32(v)
@@ -39,6 +37,11 @@ func toFloat32(n number, text []byte) (float32, refusal) {
 	}
 	return f, accepted
 }
+
+// halfway32 reports whether v, no smaller than float32's normal numbers, lies
+// exactly between two float32: only there does rounding to float64 first
+// change the result.
+func halfway32(v float64) bool { return math.Float64bits(v)&(1<<29-1) == 1<<28 }
 
 // A smallFloat is one of the types that runtime converts through float64.
 type smallFloat interface {
@@ -98,11 +101,13 @@ func nearest(n number, text []byte) float64 {
 	return v
 }
 
+// signed returns v, which is not negative, or -v.
 func signed(v float64, neg bool) float64 {
+	var sign uint64
 	if neg {
-		return -v
+		sign = 1 << 63
 	}
-	return v
+	return math.Float64frombits(math.Float64bits(v) | sign)
 }
 
 // multiply returns the float64 nearest to mant * 10^exp from the upper bits of

@@ -6,4 +6,6 @@ package codec
 type Options struct {
 	Reply   ReplyOptions // how rows are written
 	SparkML *Schema      // of CSV and of JSON's "data"; nil: only what a request brings along
+	Image   ImageOptions
+	LibSVM  LibSVMOptions
 }

@@ -7,7 +7,16 @@ import (
 
 // All returns the codecs, in the order in which a wildcard prefers them.
 func All() []Codec {
-	return []Codec{JSON{}, JSONLines{}, CSV{}, NPY{}, NPZ{}}
+	return []Codec{JSON{}, JSONLines{}, CSV{}, NPY{}, NPZ{}, RecordIO{}, LibSVM{}, Raw{}, Text{}, Image{}}
+}
+
+// A reader is a codec that only decodes: no Accept chooses it.
+type reader interface{ readsOnly() }
+
+// writes reports whether c, which may be nil, can write a reply.
+func writes(c Codec) bool {
+	_, only := c.(reader)
+	return c != nil && !only
 }
 
 // A format is a codec under one of its names, in lower case.
@@ -42,7 +51,7 @@ func For(contentType string) (Codec, map[string]string, error) {
 	}
 	f := formats[m.Type]
 	if f.codec == nil {
-		return nil, nil, fmt.Errorf("%w: %s; supported are %s", ErrMediaType, quote(m.Type), supported())
+		return nil, nil, fmt.Errorf("%w: %s; supported are %s", ErrMediaType, quote(m.Type), supported(func(Codec) bool { return true }))
 	}
 	return f.codec, m.Params, nil
 }
@@ -63,11 +72,14 @@ func formatOf(mediaType string) format {
 	return formats[string(lower[:len(mediaType)])]
 }
 
-// supported lists the canonical media types for an error message.
-func supported() string {
+// supported lists the canonical media types of the codecs that can do
+// something, for an error message.
+func supported(can func(Codec) bool) string {
 	var names []string
 	for _, c := range All() {
-		names = append(names, c.MediaTypes()[0])
+		if can(c) {
+			names = append(names, c.MediaTypes()[0])
+		}
 	}
 	return strings.Join(names, ", ")
 }

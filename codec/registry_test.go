@@ -33,6 +33,9 @@ func TestEveryCodecIsFoundUnderEachOfItsNames(t *testing.T) {
 		"application/json": codec.JSON{}, "application/jsonlines": codec.JSONLines{}, "application/jsonl": codec.JSONLines{},
 		"application/x-ndjson": codec.JSONLines{}, "application/jsons": codec.JSONLines{}, "text/csv": codec.CSV{},
 		"application/x-npy": codec.NPY{}, "application/x-npz": codec.NPZ{},
+		"application/x-recordio-protobuf": codec.RecordIO{}, "text/libsvm": codec.LibSVM{}, "text/x-libsvm": codec.LibSVM{},
+		"application/octet-stream": codec.Raw{}, "text/plain": codec.Text{},
+		"image/jpeg": codec.Image{}, "image/jpg": codec.Image{}, "image/png": codec.Image{}, "image/webp": codec.Image{}, "application/x-image": codec.Image{},
 	} {
 		if got, ok := codec.Lookup(name); !ok || got != want {
 			t.Errorf("Lookup(%q) = %T, want %T", name, got, want)
@@ -41,7 +44,7 @@ func TestEveryCodecIsFoundUnderEachOfItsNames(t *testing.T) {
 }
 
 func TestAnUnknownContentTypeSaysWhatIsSupported(t *testing.T) {
-	for _, s := range []string{"text/xml", "application/octet-stream", "*/*", "text/csvx", strings.Repeat("a", 1000) + "/b"} {
+	for _, s := range []string{"text/xml", "application/pdf", "*/*", "text/csvx", strings.Repeat("a", 1000) + "/b"} {
 		if c, ok := codec.Lookup(s); ok || c != nil {
 			t.Errorf("Lookup(%.20q) = %T", s, c)
 		}

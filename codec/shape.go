@@ -39,7 +39,11 @@ func fitShape(dst []int, info *runtime.Info, have []int, rows bool) ([]int, erro
 		}
 		return dst, nil
 	}
-	return nil, fmt.Errorf("shape %s where %s is wanted", shapeText(have, nil), shapeText(want, info.Dims))
+	hint := ""
+	if rows && n+1 == len(want) && agree(want[1:], have) {
+		hint = "; a row is a list in the list of rows"
+	}
+	return nil, fmt.Errorf("shape %s where %s is wanted%s", shapeText(have, nil), shapeText(want, info.Dims), hint)
 }
 
 // fitFlat is fitShape for rows that are vectors, whatever dimensions the input

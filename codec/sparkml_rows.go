@@ -14,12 +14,10 @@ type schemaRows struct {
 }
 
 func newSchemaRows(body []byte, s *Schema) (schemaRows, error) {
-	in, err := newJSONInputs(body, s.columns())
-	if err != nil {
-		return schemaRows{}, err
-	}
-	in.count = 0
-	return schemaRows{in, s}, nil
+	d := schemaRows{new(jsonInputs), s}
+	err := d.start(body, s.columns())
+	d.count = 0
+	return d, err
 }
 
 // read reads the value of "data" at the cursor: a row, or a list of rows.

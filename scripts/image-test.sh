@@ -31,7 +31,7 @@ answers() { docker info >/dev/null 2>&1; }
 start_engine() {
   [ "$(id -u)" = 0 ] || die "no Docker engine answers, and starting one needs root"
   if ! command -v dockerd >/dev/null; then
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends docker.io iptables; } >"$work/apt.log" 2>&1 ||
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq docker.io; } >"$work/apt.log" 2>&1 ||
       die "no Docker engine answers, and apt-get cannot install docker.io: $(tail -n1 "$work/apt.log")"
     answers && return
   fi
@@ -92,7 +92,7 @@ has "the exposed ports" "$(inspect '{{json .Config.ExposedPorts}}')" '{"8080/tcp
 has "the user" "$(inspect '{{.Config.User}}')" ""
 has "what it says of its version" "$(docker run --rm "$image" version | head -n1)" "clary image-test"
 size=$(inspect '{{.Size}}')
-step "size $((size / 1000000)) MB"
+step "size $(((size + 500000) / 1000000)) MB"
 [ "$size" -le "$most" ] || die "the image has $size bytes, $most at most"
 
 container=$(docker create "$image")

@@ -12,7 +12,9 @@ import (
 
 // A Graph is what an ONNX file says about itself, its weights aside.
 type Graph struct {
-	Inputs  []runtime.Info // what a run must be given: not the initializers that the file also lists as inputs
+	Inputs []runtime.Info // what a run must be given: not the initializers that the file also lists as inputs
+	// Outputs are what a run returns: in place of the maps that a ZipMap at the
+	// end would make, the tensor that it is given, with the classes as Labels.
 	Outputs []runtime.Info
 
 	Name            string // the graph's
@@ -96,5 +98,8 @@ func (p *parser) finish() (*Graph, error) {
 	}
 	var err error
 	g.cuts, err = p.cuts()
+	for _, c := range g.cuts {
+		g.Outputs[c.output] = c.info
+	}
 	return g, err
 }

@@ -63,7 +63,7 @@ func Start(libraryPath string) error {
 		return err
 	}
 	ort.SetSharedLibraryPath(libraryPath)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return fmt.Errorf("onnx: starting ONNX Runtime from %s: %w", libraryPath, err)
 	}
 	if err := errors.Join(ort.DisableTelemetry(), take(C.clary_setup())); err != nil {

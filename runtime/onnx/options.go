@@ -30,9 +30,8 @@ type Options struct {
 	// (onnxruntime_session_options_config_keys.h), which win over those that
 	// the other fields set.
 	Config map[string]string
-	// KeepZipMap leaves the ZipMap at the end of a classifier in place, so
-	// that its probabilities come as a sequence of maps.
-	KeepZipMap bool
+
+	keepZipMap bool // leaves ZipMaps in place: the judge of the tests
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{

@@ -71,14 +71,13 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{graph: g, inputs: g.Inputs, ended: make(chan struct{})}
-	s.outputs = append(s.outputs, g.Outputs...)
-	if o.KeepZipMap {
+	if o.keepZipMap {
+		for _, c := range g.cuts {
+			g.Outputs[c.output] = c.declared
+		}
 		g.cuts = nil
 	}
-	for _, c := range g.cuts {
-		s.outputs[c.output] = c.info
-	}
+	s := &Session{graph: g, inputs: g.Inputs, outputs: g.Outputs, ended: make(chan struct{})}
 	if err := servable(s.inputs, s.outputs); err != nil {
 		return nil, modelError(path, err)
 	}
@@ -179,7 +178,7 @@ func (s *Session) Inputs() []runtime.Info { return s.inputs }
 // Outputs describes what Run returns. It must not be changed.
 func (s *Session) Outputs() []runtime.Info { return s.outputs }
 
-// Graph returns what the file says about itself, its ZipMap included.
+// Graph returns what the file says about itself.
 func (s *Session) Graph() *Graph { return s.graph }
 
 // Close refuses further runs, waits for those in flight, frees the model and

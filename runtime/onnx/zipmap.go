@@ -20,11 +20,12 @@ import (
 // itself. The node becomes an Identity, which ONNX Runtime removes, so that the
 // output keeps its name and is the tensor.
 type cut struct {
-	output int // index among the graph's outputs
-	info   runtime.Info
-	input  string     // the tensor that the ZipMap takes
-	node   protoField // where the ZipMap is
-	decl   protoField // where its output is declared
+	output   int          // index among the graph's outputs
+	info     runtime.Info // of the tensor
+	declared runtime.Info // of the maps
+	input    string       // the tensor that the ZipMap takes
+	node     protoField   // where the ZipMap is
+	decl     protoField   // where its output is declared
 }
 
 // A zipMap is a ZipMap node as
@@ -34,7 +35,8 @@ type zipMap struct {
 }
 
 // cuts returns the ZipMaps that can be cut: those whose input another node
-// makes and whose output is the graph's and nobody else's. Only graphs that have one are read a second time.
+// makes and whose output is the graph's and nobody else's. Only graphs that
+// have one are read a second time.
 func (p *parser) cuts() ([]cut, error) {
 	if len(p.zipmaps) == 0 {
 		return nil, nil
@@ -66,7 +68,7 @@ func (p *parser) cuts() ([]cut, error) {
 			}
 			info.Shape[0], info.Dims[0] = in.Shape[0], in.Dims[0]
 		}
-		cuts = append(cuts, cut{i, info, z.inputs[0], f, p.outputs[i].field})
+		cuts = append(cuts, cut{i, info, p.outputs[i].info, z.inputs[0], f, p.outputs[i].field})
 	}
 	return cuts, nil
 }
