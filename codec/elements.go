@@ -212,6 +212,17 @@ func put[T any](e *elements, dst []T, v T) refusal {
 	return accepted
 }
 
+// extend appends n elements, whatever they are. The type is known and no
+// string.
+func (e *elements) extend(n int) {
+	if free := runtime.Len(e.data) - e.n; n > free {
+		grown := runtime.Make(e.dtype, max(2*runtime.Len(e.data), e.n+n))
+		copy(runtime.Bytes(grown), runtime.Bytes(e.data))
+		e.data = grown
+	}
+	e.n += n
+}
+
 // string appends s to strings and refuses it elsewhere.
 func (e *elements) string(s string) refusal {
 	if e.data == nil {

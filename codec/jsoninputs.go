@@ -17,6 +17,8 @@ type jsonInputs struct {
 	infer bool           // the body says what the inputs are
 	names map[string]int // where many inputs are found by name
 	count int            // rows read; -1 when the values are whole tensors
+
+	vector *featureVector // of the row that is read, where there was one in an object
 }
 
 // oneInput is what the only input of most models takes, in one allocation.

@@ -35,7 +35,7 @@ func TestJSONLinesAreRows(t *testing.T) {
 
 func TestBadJSONLinesAreRefusedWithTheirLine(t *testing.T) {
 	cases := []struct{ name, model, body, want string }{
-		{"two values on a line", "iris", "[1,2,3,4]\n[1,2,3,4] [5,6,7,8]", `line 2, column 11: "[" where the end of the line`},
+		{"a scalar after a row", "iris", "[1,2,3,4]\n[1,2,3,4] 5", `line 2, column 11: 5 where the end of the line`},
 		{"a truncated line", "iris", "[1,2,3,4]\n\n[1,2,", `line 3, column 6: it ends where a value`},
 		{"a line cut by the next", "iris", "[1,2,\n3,4]", `line 1, column 6: it ends where a value`},
 		{"a value of another type", "iris", "[1,2,3,4]\n[1,2,\"x\",4]", `line 2, [2]: "x" where a number`},

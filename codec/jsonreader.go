@@ -301,6 +301,28 @@ func unescape(raw []byte) []byte {
 	return out
 }
 
+// dimensions reads a list of dimensions; it is never nil.
+func (r *jsonReader) dimensions() ([]int, error) {
+	shape := []int{}
+	for first := true; ; first = false {
+		more, err := r.list(first)
+		if !more || err != nil {
+			return shape, err
+		}
+		r.peek()
+		n, end := scanNumber(r.b, r.i, strict)
+		size, why := toSigned[int64](n, r.b[r.i:end])
+		if end == r.i || why != accepted || size < 0 {
+			return nil, r.errorf("%s where a dimension is wanted, a whole number from 0", clip(r.token(r.i)))
+		}
+		if len(shape) == maxRank {
+			return nil, r.errorf("more than %d dimensions", maxRank)
+		}
+		shape = append(shape, int(size))
+		r.i = end
+	}
+}
+
 // skip reads over a value of any kind, which must be valid JSON all the same.
 func (r *jsonReader) skip(depth int) error {
 	if depth > maxDepth {

@@ -1,7 +1,5 @@
 package codec
 
-import "strconv"
-
 // rowList reads a list of rows.
 func (d *jsonInputs) rowList() error {
 	d.count = 0
@@ -114,31 +112,4 @@ func (d *jsonInputs) features(field string) error {
 	}
 	d.in[0].flat = true
 	return d.onlyRow()
-}
-
-func (d *jsonInputs) featureObject() error {
-	field := d.field
-	for first := true; ; first = false {
-		name, more, err := d.member(first)
-		if !more {
-			return err
-		}
-		switch c := d.peek(); {
-		case field == "data" && string(name) == "features":
-			err = d.features("data.features")
-		case field == "features" && string(name) == "values" && c == '[':
-			err = d.features("features.values")
-		case field == "data.features" && string(name) == "values" && c == '[':
-			err = d.features("data.features.values")
-		case field != "data" && string(name) == "keys":
-			err = d.errorf("sparse features (keys, shape, values) are not read; send every value")
-		case field != "data" && string(name) == "shape":
-			err = d.skip(0)
-		default:
-			err = d.errorf("%s is not known here; a vector of features is", strconv.Quote(clip(string(name))))
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

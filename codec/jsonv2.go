@@ -81,7 +81,7 @@ func (d *jsonBody) v2Input() (err error) {
 			}
 		case "shape":
 			if err = d.v2Once("shape", t.shape != nil); err == nil {
-				t.shape, err = d.v2Shape()
+				t.shape, err = d.dimensions()
 			}
 		case "data":
 			if err = d.v2Once("data", t.data > 0); err == nil {
@@ -138,28 +138,6 @@ func (d *jsonBody) v2Datatype() (runtime.DType, error) {
 		return 0, d.errorf("%s is no data type of KServe V2 (BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64, BYTES)", strconv.Quote(clip(name)))
 	}
 	return t, nil
-}
-
-// v2Shape reads a list of dimensions; it is never nil.
-func (d *jsonBody) v2Shape() ([]int, error) {
-	shape := []int{}
-	for first := true; ; first = false {
-		more, err := d.list(first)
-		if !more || err != nil {
-			return shape, err
-		}
-		d.peek()
-		n, end := scanNumber(d.b, d.i, strict)
-		size, why := toSigned[int64](n, d.b[d.i:end])
-		if end == d.i || why != accepted || size < 0 {
-			return nil, d.errorf("%s where a dimension is wanted, a whole number from 0", clip(d.token(d.i)))
-		}
-		if len(shape) == maxRank {
-			return nil, d.errorf("more than %d dimensions", maxRank)
-		}
-		shape = append(shape, int(size))
-		d.i = end
-	}
 }
 
 // v2Data reads the data of t, flat or nested, into the input of its name. The

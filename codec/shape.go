@@ -47,8 +47,11 @@ func fitShape(dst []int, info *runtime.Info, have []int, rows bool) ([]int, erro
 }
 
 // fitFlat is fitShape for rows that are vectors, whatever dimensions the input
-// has behind the first: have is [rows, elements of a row].
+// has behind the first, or none: have is [rows, elements of a row].
 func fitFlat(dst []int, info *runtime.Info, have []int) ([]int, error) {
+	if len(have) == 2 && have[1] == 1 && agree(info.Shape, have[:1]) {
+		return append(dst, have[0]), nil
+	}
 	if want := info.Shape; len(have) == 2 && len(want) > 2 && (want[0] < 0 || want[0] == have[0]) {
 		if n, err := runtime.Elements(want[1:]); err == nil && n == have[1] {
 			return append(append(dst, have[0]), want[1:]...), nil
