@@ -18,6 +18,8 @@ type recordReader struct {
 	inputs []recordInput
 	byName map[string]int // nil where the only input of a model takes the feature "values"
 	tensor recordTensor   // of the feature that is being read
+
+	missingNaN bool // of sparse rows
 }
 
 // A recordInput is an input and the feature of a record that goes to it.
@@ -208,6 +210,9 @@ func (d *recordReader) begin(in *recordInput, width int) error {
 		}
 	}
 	own := in.kind.dtype()
+	if d.missingNaN && own == runtime.Int32 {
+		own = runtime.Float64
+	}
 	size := own.Size()
 	if own == runtime.String {
 		size = 16
@@ -301,6 +306,13 @@ func (in *recordInput) check(t *recordTensor, width int) error {
 // write writes t, which fits, to the row.
 func (d *recordReader) write(in *recordInput, t *recordTensor) error {
 	at, own := d.row*in.width, runtime.DTypeOf(in.data)
+	if d.missingNaN && t.n < in.width && own.Float() {
+		nan, err := nanOf(own)
+		if err != nil {
+			return d.fail(in.name, err)
+		}
+		fill(runtime.Bytes(in.data)[at*len(nan):(at+in.width)*len(nan)], nan)
+	}
 	if len(t.keys) == 0 && t.kind.dtype() == own { // the common case is one copy
 		if size := own.Size(); t.kind == recordFloat32 || t.kind == recordFloat64 {
 			copy(runtime.Bytes(in.data)[at*size:], t.values)
