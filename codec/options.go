@@ -7,5 +7,6 @@ type Options struct {
 	Reply   ReplyOptions // how rows are written
 	SparkML *Schema      // of CSV and of JSON's "data"; nil: only what a request brings along
 	Image   ImageOptions
+	Sparse  SparseOptions
 	LibSVM  LibSVMOptions
 }
