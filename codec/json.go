@@ -34,7 +34,8 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 		return nil, ErrEmpty
 	}
 	req.Found = Found{}
-	d := jsonBody{request: req, found: &req.Found}
+	d := jsonBody{found: &req.Found}
+	d.request = req
 	if err := d.start(body, req.Want); err != nil {
 		return nil, err
 	}

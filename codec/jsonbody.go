@@ -10,8 +10,7 @@ import (
 // A jsonBody reads the outermost value and finds the dialect.
 type jsonBody struct {
 	jsonInputs
-	request *Request
-	found   *Found // the request's
+	found *Found // the request's
 
 	form  string   // the key that says what the body is
 	seen  []string // the keys that say nothing, for an error

@@ -18,7 +18,8 @@ type jsonInputs struct {
 	names map[string]int // where many inputs are found by name
 	count int            // rows read; -1 when the values are whole tensors
 
-	vector *featureVector // of the row that is read, where there was one in an object
+	request *Request
+	vector  *featureVector // of the row that is read, where there was one in an object
 }
 
 // oneInput is what the only input of most models takes, in one allocation.

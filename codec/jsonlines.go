@@ -33,7 +33,7 @@ func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if s := req.Options.sparkML(); s != nil && schemaLines(body, s) {
 		return decodeSchemaLines(body, req)
 	}
-	var d jsonInputs
+	d := jsonInputs{request: req}
 	if err := d.start(body, req.Want); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 
 // A featureVector is a row of features in an object (contract §11.2): dense,
 // {"values": [...]}, or sparse, {"keys": [...], "shape": [n], "values": [...]},
-// where what the keys do not name is zero.
+// where what the keys do not name is zero, or NaN (see [SparseOptions]).
 type featureVector struct {
 	keys  []int
 	shape int    // how many features it says there are; -1: not said
@@ -201,8 +201,17 @@ func (d *jsonInputs) densify(t *jsonTensor, n int) error {
 	if key, found := twice(v.keys); found {
 		return d.errorf("the key %d is given twice", key)
 	}
+	missing, err := missingNaN(d.request, "application/json")
+	if err != nil {
+		return err
+	}
 	if t.data == nil {
 		t.become(runtime.Float64)
+	}
+	if t.free && missing {
+		if why := t.widen(); why != accepted {
+			return d.errorf("%s", why.explain(runtime.Float64, "one of the features"))
+		}
 	}
 	size := t.dtype.Size()
 	if err := checkDense("JSON", "", d.count+1, width, size, maxDense(len(d.b))); err != nil {
@@ -212,6 +221,13 @@ func (d *jsonInputs) densify(t *jsonTensor, n int) error {
 	row := runtime.Bytes(t.data)[(t.n-width)*size : t.n*size]
 	v.given = append(v.given[:0], row[:n*size]...)
 	clear(row)
+	if missing && n < width {
+		nan, err := nanOf(t.dtype)
+		if err != nil {
+			return d.errorf("%v", err)
+		}
+		fill(row, nan)
+	}
 	for i, key := range v.keys {
 		copy(row[key*size:][:size], v.given[i*size:])
 	}

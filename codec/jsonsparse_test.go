@@ -35,6 +35,22 @@ func TestSparseFeaturesGetTheirZeros(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %s", c.name, show(got), err, c.want)
 		}
 	}
+	for _, c := range []struct {
+		params  map[string]string
+		options *codec.Options
+		model   string
+		want    string
+	}{
+		{map[string]string{"missing": "NaN"}, nil, "iris", "x float32[1 4] [NaN 2.5 NaN -1]"},
+		{nil, &codec.Options{Sparse: codec.SparseOptions{MissingNaN: true}}, "iris", "x float32[1 4] [NaN 2.5 NaN -1]"},
+		{map[string]string{"missing": "0"}, &codec.Options{Sparse: codec.SparseOptions{MissingNaN: true}}, "iris", "x float32[1 4] [0 2.5 0 -1]"},
+		{map[string]string{"missing": "nan"}, nil, "any", " float64[1 4] [NaN 2.5 NaN -1]"},
+	} {
+		got, err := codec.JSON{}.Decode([]byte(`{"instances":[`+sparse+`]}`), &codec.Request{Want: models[c.model], Params: c.params, Options: c.options})
+		if err != nil || strings.TrimSpace(show(got)) != strings.TrimSpace(c.want) {
+			t.Errorf("%v: %s, %v; want %s", c.params, show(got), err, c.want)
+		}
+	}
 	lines := sparse + "\n{\"features\":[1,2,3,4]}\n\n[5,6,7,8]\n" + `{"data":{"features":{"values":[1,1,1,1]}}}` + "\n" + sparse
 	got, err := codec.JSONLines{}.Decode([]byte(lines), &codec.Request{Want: models["iris"]})
 	if want := "x float32[5 4] [0 2.5 0 -1 1 2 3 4 5 6 7 8 1 1 1 1 0 2.5 0 -1]"; err != nil || show(got) != want {
@@ -89,6 +105,22 @@ func TestSparseFeaturesThatDoNotFitAreRefused(t *testing.T) {
 		if spent > 1<<16 {
 			t.Errorf("%s: %d bytes of memory for a body of %d", c.name, spent, len(c.body))
 		}
+	}
+}
+
+func TestWhatIsMissingIsNaNOnlyWhereThereIsOne(t *testing.T) {
+	body := []byte(`{"features":{"keys":[0],"shape":[4],"values":[1]}}`)
+	r := codec.Request{Want: models["image"], Params: map[string]string{"missing": "nan"}}
+	if got, err := (codec.JSON{}).Decode(body, &r); err == nil || !strings.Contains(err.Error(), "uint8 has none") {
+		t.Errorf("%s, %v", show(got), err)
+	}
+	r = codec.Request{Want: models["iris"], Params: map[string]string{"missing": "1"}}
+	if got, err := (codec.JSON{}).Decode(body, &r); !errors.Is(err, codec.ErrMediaType) {
+		t.Errorf("%s, %v", show(got), err)
+	}
+	r = codec.Request{Params: map[string]string{"missing": "nan"}}
+	if got, err := (codec.JSON{}).Decode([]byte(`{"features":{"keys":[0],"shape":[2],"values":[1]}}`), &r); err != nil || strings.TrimSpace(show(got)) != "float64[1 2] [1 NaN]" {
+		t.Errorf("%s, %v", show(got), err)
 	}
 }
 
