@@ -33,6 +33,9 @@ type Config struct {
 	Accept         string        // used where a request has none, or */*
 	Batch          bool          // batch transform: row formats end in a newline
 
+	InferenceOutput []string      // what XGBoost's clients select; nil: the model's reply style
+	SparkML         *codec.Schema // of requests that bring none along; nil: none
+
 	IntraOpThreads int    // per Run; 0: the model's, else cores / workers
 	Optimization   string // of the graph: off, basic, extended, all; empty: the model's, else all
 	LogLevel       zapcore.Level

@@ -40,6 +40,15 @@ func inspect(args []string, w io.Writer) (err error) {
 		return err
 	}
 
+	outputs := g.Outputs
+	chain, err := outputChain(&Config{}, a, outputs)
+	if err != nil {
+		return err
+	}
+	if chain != nil {
+		outputs = chain.Outputs()
+	}
+
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } // tabwriter keeps errors for Flush
 	row("model", a.Name)
@@ -63,7 +72,7 @@ func inspect(args []string, w io.Writer) (err error) {
 	for _, in := range g.Inputs {
 		row("input", in.Name, signature(in))
 	}
-	for _, out := range g.Outputs {
+	for _, out := range outputs {
 		row("output", out.Name, signature(out), strings.Join(out.Labels, ", "))
 	}
 	row("formats", strings.Join(mediaTypes(), ", "))

@@ -1,6 +1,7 @@
 package clary
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -111,9 +112,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (pi
 	defer m.admission.release()
 
 	x.req.Model, x.req.Inputs, x.req.Outputs, x.req.Trailing = m.name, m.inputs, m.outputs, s.cfg.Batch
-	x.req.Default = m.accept
-	if x.req.Accept == "" || x.req.Accept == "*/*" {
-		x.req.Accept = m.accept
+	x.req.Default, x.req.Options = m.accept, m.formats
+	if x.req.Unasked = x.req.Accept == "" || x.req.Accept == "*/*"; x.req.Unasked {
+		x.req.Accept = cmp.Or(m.accept, "application/json")
 	}
 	reply, err := s.stages(handler.WithRequest(ctx, &x.req), m, *body)
 	x.timing = reply.Timing

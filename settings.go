@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/claryhq/clary/codec"
 )
 
 // A setting is one thing that a server can be told, by an environment
@@ -105,6 +107,21 @@ var settings = []setting{
 		help: "reply's media type where a request has no Accept, or */*; default: clary.yaml's accept, else application/json",
 		set: func(p *parsed, v string) (err error) {
 			p.Accept, err = mediaRange(v)
+			return err
+		}},
+	{env: "SAGEMAKER_INFERENCE_OUTPUT", flag: "inference-output", emptyIsUnset: true,
+		help: "what clients of AWS's XGBoost container get, with commas between: predicted_label, labels, probability, probabilities, raw_score, raw_scores, predicted_score; default: clary.yaml's reply",
+		set: func(p *parsed, v string) error {
+			p.InferenceOutput = strings.Split(strings.ToLower(strings.ReplaceAll(v, " ", "")), ",")
+			if contains(p.InferenceOutput, "") {
+				return errors.New("want names with commas between, such as predicted_label,probabilities")
+			}
+			return nil
+		}},
+	{env: "SAGEMAKER_SPARKML_SCHEMA", flag: "sparkml-schema", emptyIsUnset: true,
+		help: "of rows of CSV and JSON's data, as AWS's SparkML container takes it; a request's own goes before it",
+		set: func(p *parsed, v string) (err error) {
+			p.SparkML, err = codec.ParseSchema([]byte(v))
 			return err
 		}},
 	{env: "SAGEMAKER_BATCH", flag: "batch", def: "false",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/artifact"
+	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/onnx"
@@ -26,8 +27,9 @@ type live struct {
 	artifact  *artifact.Artifact
 	model     handler.Model
 	inputs    []runtime.Info // nil when the model does not tell
-	outputs   []runtime.Info
-	accept    string
+	outputs   []runtime.Info // after clary.yaml's post steps
+	formats   *codec.Options
+	accept    string // "" where nobody says
 	timeout   time.Duration
 	admission *admission
 	metrics   *modelMetrics
@@ -52,7 +54,10 @@ func (s *Server) load(ctx context.Context) (err error) {
 	registerBuild(s.registry, onnx.Version())
 
 	m := s.newLive(a)
-	opener := opener{options: s.sessionOptions(a)}
+	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
+		return err
+	}
+	opener := opener{options: s.sessionOptions(a), artifact: a, cfg: &s.cfg}
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
 		return fmt.Errorf("ModelFn: %w", err)
 	}
@@ -61,6 +66,11 @@ func (s *Server) load(ctx context.Context) (err error) {
 	}
 	if session, ok := m.model.(interface{ Outputs() []runtime.Info }); ok {
 		m.outputs = session.Outputs()
+	}
+	if schema := s.cfg.SparkML; schema != nil && m.inputs != nil && m.outputs != nil {
+		if err := schema.Check(m.inputs, m.outputs); err != nil {
+			return errors.Join(fmt.Errorf("SAGEMAKER_SPARKML_SCHEMA: %w", err), m.model.Close())
+		}
 	}
 	if a.Config.Warmup == nil || *a.Config.Warmup {
 		for _, session := range opener.opened {
@@ -88,7 +98,7 @@ func (s *Server) newLive(a *artifact.Artifact) *live {
 	m := &live{
 		name:      a.Name,
 		artifact:  a,
-		accept:    cmp.Or(s.cfg.Accept, a.Config.Accept, "application/json"),
+		accept:    configuredAccept(&s.cfg, a),
 		timeout:   cmp.Or(s.cfg.Timeout, a.Config.Timeout),
 		admission: newAdmission(s.workers(a), s.cfg.Queue),
 	}
@@ -126,18 +136,31 @@ func (s *Server) unload() error {
 }
 
 // An opener is the Open of a handler.Env; it remembers what it opened, so
-// that every session is warmed.
+// that every session is warmed. The artifact's own model gets the steps behind
+// it that clary.yaml says.
 type opener struct {
-	options onnx.Options
+	options  onnx.Options
+	artifact *artifact.Artifact
+	cfg      *Config
 
 	mu     sync.Mutex // guards opened
 	opened []runtime.Session
 }
 
 func (o *opener) open(ctx context.Context, path string) (runtime.Session, error) {
+	var session runtime.Session
 	session, err := onnx.Open(ctx, path, o.options)
 	if err != nil {
 		return nil, err
+	}
+	if filepath.Clean(path) == o.artifact.Model {
+		chain, err := outputChain(o.cfg, o.artifact, session.Outputs())
+		if err != nil {
+			return nil, errors.Join(err, session.Close())
+		}
+		if chain != nil {
+			session = chain.Session(session)
+		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

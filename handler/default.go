@@ -32,7 +32,7 @@ func (Default) InputFn(ctx context.Context, body []byte, contentType string) (Te
 		return nil, err
 	}
 	req := RequestFrom(ctx)
-	r := codec.Request{Want: req.Inputs, Params: params}
+	r := codec.Request{Want: req.Inputs, Params: params, Options: req.Options}
 	in, err := c.Decode(body, &r)
 	if err != nil {
 		return nil, err
@@ -56,21 +56,24 @@ func (Default) PredictFn(ctx context.Context, in Tensors, m Model) (Tensors, err
 // by the custom attribute ort-outputs=a|b (contract §3.2).
 func (Default) OutputFn(ctx context.Context, out Tensors, accept string) ([]byte, string, error) {
 	req := RequestFrom(ctx)
+	if req.Unasked && req.Default == "" && req.Found.Dialect == codec.SparkML {
+		accept = "text/csv" // the SparkML container's default (contract §11.7)
+	}
 	c, params, contentType, err := codec.Negotiate(accept, req.Default, req.ContentType)
 	if err != nil {
 		return nil, "", err
 	}
-	out, infos, err := chosen(out, req)
+	out, infos, err := chosen(out, req, params)
 	if err != nil {
 		return nil, "", err
 	}
-	reply := codec.Reply{Found: req.Found, Params: params, Infos: infos, Model: req.Model, Trailing: req.Trailing}
+	reply := codec.Reply{Found: req.Found, Params: params, Infos: infos, Model: req.Model, Options: req.Options, Trailing: req.Trailing}
 	body, err := c.Encode(nil, out, &reply)
 	return body, contentType, err
 }
 
 // chosen returns the tensors that the request asks for, with their Infos.
-func chosen(out Tensors, req *Request) (Tensors, []runtime.Info, error) {
+func chosen(out Tensors, req *Request, params map[string]string) (Tensors, []runtime.Info, error) {
 	names := make([]string, 0, 4)
 	for _, o := range req.Found.Outputs {
 		names = append(names, o.Name)
@@ -79,7 +82,12 @@ func chosen(out Tensors, req *Request) (Tensors, []runtime.Info, error) {
 		names = strings.Split(v, "|")
 	}
 	if len(names) == 0 {
-		return out, infosOf(out, req.Outputs), nil
+		infos := infosOf(out, req.Outputs)
+		if req.Options != nil && !strings.EqualFold(params["verbose"], "true") {
+			brief := max(0, len(out)-req.Options.Reply.Verbose)
+			out, infos = out[:brief], infos[:brief]
+		}
+		return out, infos, nil
 	}
 	picked := make(Tensors, 0, len(names))
 	for _, name := range names {

@@ -14,15 +14,19 @@ type Request struct {
 	ID          string         // X-Amzn-SageMaker-Inference-Id, or one made here
 	Model       string         // the model's name
 	Inputs      []runtime.Info // the model's inputs; nil when the Model does not tell
-	Outputs     []runtime.Info // the model's outputs, likewise
+	Outputs     []runtime.Info // the model's outputs after clary.yaml's post steps, likewise
 	ContentType string         // as sent, or application/json where nothing was
-	Accept      string         // as sent, or Default where nothing was, or only */*
-	Default     string         // the configured default for Accept
+	Accept      string         // as sent, or Default, else application/json, where nothing was, or only */*
+	Unasked     bool           // nothing was sent as Accept, or only */*
+	Default     string         // the configured default for Accept; "" where nobody says
 	TargetModel string         // X-Amzn-SageMaker-Target-Model
 
 	// Attributes is X-Amzn-SageMaker-Custom-Attributes; the reply carries
 	// whatever stands here at the end.
 	Attributes string
+
+	// Options are the model's own settings for the formats; nil for none.
+	Options *codec.Options
 
 	// Header returns a header of the request, "" when it has none or did not
 	// come over HTTP.

@@ -168,7 +168,7 @@ func TestXGBoostSelectsAsItsContainerDoes(t *testing.T) {
 	label := info("label", runtime.Int64, -1)
 	binary := labelled(info("probabilities", runtime.Float32, -1, 2), "0", "1")
 	multi := info("probabilities", runtime.Float32, -1, 3)
-	all := post.XGBoostKeys()
+	all := []string{"predicted_label", "labels", "probability", "probabilities", "raw_score", "raw_scores", "predicted_score"}
 	two := func() []runtime.Tensor {
 		return []runtime.Tensor{tensor("label", []int64{1, 0}, 2), tensor("probabilities", []float32{0.25, 0.75, 0.875, 0.125}, 2, 2)}
 	}

@@ -28,11 +28,6 @@ type XGBoost struct {
 	Keys []string
 }
 
-// XGBoostKeys are the keys that XGBoost knows.
-func XGBoostKeys() []string {
-	return []string{"predicted_label", "labels", "probability", "probabilities", "raw_score", "raw_scores", "predicted_score"}
-}
-
 func (s XGBoost) plan(in []runtime.Info) ([]runtime.Info, apply, error) {
 	b, err := boosterOf(in)
 	if err != nil {
@@ -144,10 +139,15 @@ func (b booster) classType() runtime.DType {
 
 // knows reports whether key says something of the model.
 func (b booster) knows(key string) bool {
-	if key == "score" {
+	switch key {
+	case "score":
 		return true
+	case "predicted_label", "labels", "probability", "probabilities", "raw_score", "raw_scores":
+		return b.classifier
+	case "predicted_score":
+		return !b.classifier
 	}
-	return slices.Contains(XGBoostKeys(), key) && b.classifier == (key != "predicted_score")
+	return false
 }
 
 // make makes the output for key of the outputs ts of one run.
