@@ -81,16 +81,16 @@ func checkMaps(name string, maps ...runtime.Map) error {
 	return nil
 }
 
-// commonRows returns how many rows every output has. A sequence of maps has
-// one for each row (a ZipMap's); one of tensors is never taken for rows, or
-// the form of the reply would hang on how many tensors there happen to be.
+// commonRows returns how many rows every output has.
 func commonRows(out []runtime.Tensor) (rows int, ok bool) {
 	for i := range out {
 		n := 0
 		switch data := out[i].Data.(type) {
+		case []runtime.Tensor:
+			n = len(data)
 		case []runtime.Map:
 			n = len(data)
-		case []runtime.Tensor, runtime.Map:
+		case runtime.Map:
 			return 0, false
 		default:
 			if len(out[i].Shape) == 0 {
