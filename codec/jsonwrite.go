@@ -10,7 +10,7 @@ import (
 )
 
 // Encode implements [Codec]. Rows and Bare answer row by row where every
-// output has as many rows (its first dimension, or a sequence's length):
+// output has as many rows (its first dimension, or the length of a sequence of maps):
 //
 //	{"predictions": [...]}, or bare the list alone, or for several outputs bare an object of lists by name
 //
@@ -81,16 +81,16 @@ func checkMaps(name string, maps ...runtime.Map) error {
 	return nil
 }
 
-// commonRows returns how many rows every output has.
+// commonRows returns how many rows every output has. A sequence of maps has
+// one for each row (a ZipMap's); one of tensors is never taken for rows, or
+// the form of the reply would hang on how many tensors there happen to be.
 func commonRows(out []runtime.Tensor) (rows int, ok bool) {
 	for i := range out {
 		n := 0
 		switch data := out[i].Data.(type) {
-		case []runtime.Tensor:
-			n = len(data)
 		case []runtime.Map:
 			n = len(data)
-		case runtime.Map:
+		case []runtime.Tensor, runtime.Map:
 			return 0, false
 		default:
 			if len(out[i].Shape) == 0 {
