@@ -112,10 +112,11 @@ var settings = []setting{
 	{env: "SAGEMAKER_INFERENCE_OUTPUT", flag: "inference-output", emptyIsUnset: true,
 		help: "what clients of AWS's XGBoost container get, with commas between: predicted_label, labels, probability, probabilities, raw_score, raw_scores, predicted_score; default: clary.yaml's reply",
 		set: func(p *parsed, v string) error {
-			p.InferenceOutput = strings.Split(strings.ToLower(strings.ReplaceAll(v, " ", "")), ",")
-			if contains(p.InferenceOutput, "") {
+			keys := strings.Split(strings.ToLower(strings.ReplaceAll(v, " ", "")), ",")
+			if contains(keys, "") {
 				return errors.New("want names with commas between, such as predicted_label,probabilities")
 			}
+			p.InferenceOutput = keys
 			return nil
 		}},
 	{env: "SAGEMAKER_SPARKML_SCHEMA", flag: "sparkml-schema", emptyIsUnset: true,
