@@ -72,8 +72,12 @@ func (d *decoder) checkStep(path string, s *PostStep) error {
 			set = append(set, key)
 		}
 	}
-	if len(set) != 1 {
-		return d.errorf(s.Line, "%s is one step, such as softmax: logits; it has %s", path, some(append(set, "nothing")[:max(1, len(set))]))
+	switch len(set) {
+	case 1:
+	case 0:
+		return d.errorf(s.Line, "%s is one step, such as softmax: logits; it has nothing", path)
+	default:
+		return d.errorf(s.Line, "%s is one step, such as softmax: logits; it has %s", path, some(set))
 	}
 	path += "." + set[0]
 	wrong := func(key, format string, args ...any) error {

@@ -191,7 +191,8 @@ func TestNearestFindsTheNameThatWasMeant(t *testing.T) {
 }
 
 func FuzzConfig(f *testing.F) {
-	for _, seed := range []string{"name: iris\nworkers: 3", "session: {config: {a: b}, spinning: yes}", "a: &a [*a]", "x: |\n  y", "? {a: b}\n: c", "!!binary x", "name: !!int x"} {
+	for _, seed := range []string{"name: iris\nworkers: 3", "session: {config: {a: b}, spinning: yes}", "a: &a [*a]", "x: |\n  y", "? {a: b}\n: c", "!!binary x", "name: !!int x",
+		"post: [softmax: x, {labels: {names: [a]}}, {rename: {a: b}}, top_k: {k: 3}]\nreply: {style: predictions, fields: {a: b}}", "image: {size: 2, mean: [1, .5]}\nlibsvm: {index_base: 1}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
