@@ -36,6 +36,7 @@ func TestEveryCodecIsFoundUnderEachOfItsNames(t *testing.T) {
 		"application/x-recordio-protobuf": codec.RecordIO{}, "text/libsvm": codec.LibSVM{}, "text/x-libsvm": codec.LibSVM{},
 		"application/octet-stream": codec.Raw{}, "text/plain": codec.Text{},
 		"image/jpeg": codec.Image{}, "image/jpg": codec.Image{}, "image/png": codec.Image{}, "image/webp": codec.Image{}, "application/x-image": codec.Image{},
+		"application/vnd.sagemaker-triton.binary+json": codec.V2Binary{},
 	} {
 		if got, ok := codec.Lookup(name); !ok || got != want {
 			t.Errorf("Lookup(%q) = %T, want %T", name, got, want)
