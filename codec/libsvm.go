@@ -2,8 +2,6 @@ package codec
 
 import (
 	"fmt"
-	"math"
-	"strings"
 
 	"github.com/claryhq/clary/runtime"
 )
@@ -25,11 +23,10 @@ import (
 // It is read and never written: Encode returns ErrNotAcceptable.
 type LibSVM struct{}
 
-// LibSVMOptions are what a model says of its libsvm input; a media type's
-// parameters go before them.
+// LibSVMOptions are what a model says of its libsvm input; the parameter
+// index_base goes before them.
 type LibSVMOptions struct {
-	ZeroBased  bool // the first column's index is 0, not 1
-	MissingNaN bool // a column that a line does not name is NaN, not 0
+	ZeroBased bool // the first column's index is 0, not 1
 }
 
 // MediaTypes returns text/libsvm and its alias.
@@ -39,32 +36,31 @@ var libSVMTypes = []string{"text/libsvm", "text/x-libsvm"}
 
 func (LibSVM) readsOnly() {}
 
-// libSVMOptionsOf returns the options of a request.
-func libSVMOptionsOf(r *Request) (o LibSVMOptions, err error) {
-	if r.Options != nil {
-		o = r.Options.LibSVM
-	}
+// indexBase returns the index of the first column.
+func indexBase(r *Request) (int, error) {
 	switch v := r.Params["index_base"]; v {
+	case "0":
+		return 0, nil
+	case "1":
+		return 1, nil
 	case "":
-	case "0", "1":
-		o.ZeroBased = v == "0"
+		if r.Options != nil && r.Options.LibSVM.ZeroBased {
+			return 0, nil
+		}
+		return 1, nil
 	default:
-		err = fmt.Errorf("%w: text/libsvm with index_base=%s: it may be 0 or 1", ErrMediaType, quote(v))
+		return 0, fmt.Errorf("%w: text/libsvm with index_base=%s: it may be 0 or 1", ErrMediaType, quote(v))
 	}
-	switch v := strings.ToLower(r.Params["missing"]); v {
-	case "":
-	case "0", "nan":
-		o.MissingNaN = v == "nan"
-	default:
-		err = fmt.Errorf("%w: text/libsvm with missing=%s: it may be 0 or nan", ErrMediaType, quote(v))
-	}
-	return o, err
 }
 
 // Decode implements [Codec].
 func (LibSVM) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
-	o, err := libSVMOptionsOf(r)
-	if err != nil {
+	s := libSVMScanner{b: body}
+	var err error
+	if s.base, err = indexBase(r); err != nil {
+		return nil, err
+	}
+	if s.missingNaN, err = missingNaN(r, "text/libsvm"); err != nil {
 		return nil, err
 	}
 	want := runtime.Info{DType: runtime.Float64, Shape: []int{-1, -1}}
@@ -77,7 +73,7 @@ func (LibSVM) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	if want.Kind != runtime.KindTensor || !want.DType.Known() || want.DType == runtime.String {
 		return nil, errorf("LibSVM", "", "input %q does not take numbers, and nothing else can be sent", want.Name)
 	}
-	s := libSVMScanner{LibSVMOptions: o, b: body, dtype: want.DType}
+	s.dtype = want.DType
 	if err := s.rows(&want); err != nil {
 		return nil, err
 	}
@@ -108,10 +104,12 @@ func (s *libSVMScanner) tensor(info *runtime.Info) (t runtime.Tensor, err error)
 		return t, err
 	}
 	t.Data = runtime.Make(info.DType, rows*s.width)
-	if s.MissingNaN {
-		if err := fill(t.Data, math.NaN()); err != nil {
-			return t, errorf("LibSVM", "", "missing=nan, and input %q is %v, which has no NaN", info.Name, info.DType)
+	if s.missingNaN {
+		nan, err := nanOf(info.DType)
+		if err != nil {
+			return t, errorf("LibSVM", "", "input %q: %v", info.Name, err)
 		}
+		fill(runtime.Bytes(t.Data), nan)
 	}
 	s.values = s.read.finish()
 	s.writeTo(t.Data, s.width)

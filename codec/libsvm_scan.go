@@ -9,12 +9,13 @@ import (
 
 // A libSVMScanner reads lines into sparse rows.
 type libSVMScanner struct {
-	LibSVMOptions
 	sparseRows
-	b     []byte
-	dtype runtime.DType
-	read  elements // the values
-	width int      // columns of the input; -1 while that is open
+	b          []byte
+	base       int // the index of the first column
+	missingNaN bool
+	dtype      runtime.DType
+	read       elements // the values
+	width      int      // columns of the input; -1 while that is open
 
 	line, start int // the line's number, from 1, and its first byte
 }
@@ -77,18 +78,10 @@ func (s *libSVMScanner) row(end int) error {
 		return nil
 	}
 	if column, found := twice(s.columns[first:]); found {
-		return s.errorf(s.start, "index %d is there twice", column+s.base())
+		return s.errorf(s.start, "index %d is there twice", column+s.base)
 	}
 	s.ends = append(s.ends, len(s.columns))
 	return nil
-}
-
-// base returns the index of the first column.
-func (s *libSVMScanner) base() int {
-	if s.ZeroBased {
-		return 0
-	}
-	return 1
 }
 
 // label checks that what stands for a label is a number.
@@ -114,12 +107,12 @@ func (s *libSVMScanner) pair(i, stop int) error {
 		return s.errorf(i, "%s is not index:value, as in 4:2.25", clip(string(s.b[i:stop])))
 	}
 	index := s.b[i:at]
-	column -= s.base()
+	column -= s.base
 	switch {
 	case column < 0:
 		return s.errorf(i, `index 0, and they are counted from 1; if yours are counted from 0, send "text/libsvm; index_base=0"`)
 	case s.width >= 0 && column >= s.width:
-		return s.errorf(i, "index %s, where the input's row has %d values (indices %d to %d)", clip(string(index)), s.width, s.base(), s.width-1+s.base())
+		return s.errorf(i, "index %s, where the input's row has %d values (indices %d to %d)", clip(string(index)), s.width, s.base, s.width-1+s.base)
 	case column >= maxColumn:
 		return s.errorf(i, "index %s is beyond all bounds", clip(string(index)))
 	}

@@ -17,7 +17,7 @@ func TestLibSVMRowsAreWhatScikitLearnReads(t *testing.T) {
 
 func TestLibSVMOptionsAreTheModelsUnlessTheRequestSaysOtherwise(t *testing.T) {
 	want := []runtime.Info{{Name: "x", DType: runtime.Float32, Shape: []int{-1, 2}}}
-	zeroBased := &codec.Options{LibSVM: codec.LibSVMOptions{ZeroBased: true, MissingNaN: true}}
+	zeroBased := &codec.Options{LibSVM: codec.LibSVMOptions{ZeroBased: true}, Sparse: codec.SparseOptions{MissingNaN: true}}
 	nan := float32(math.NaN())
 	for _, c := range []struct {
 		options *codec.Options
@@ -109,7 +109,7 @@ func TestLibSVMThatIsNotWhatItClaimsIsRefused(t *testing.T) {
 		}
 	}
 	_, err := codec.LibSVM{}.Decode([]byte("1:1"), &codec.Request{Want: ints, Params: map[string]string{"missing": "nan"}})
-	if !errors.Is(err, runtime.ErrInput) || !strings.Contains(err.Error(), "int8, which has no NaN") {
+	if !errors.Is(err, runtime.ErrInput) || !strings.Contains(err.Error(), "and int8 has none") {
 		t.Errorf("missing=nan for int8: %v", err)
 	}
 	for _, body := range []string{"", "\n", "# nothing\n\r\n  \t", "\ufeff"} {
@@ -133,7 +133,7 @@ func FuzzLibSVM(f *testing.F) {
 			return
 		}
 		info := runtime.Info{Name: "x", DType: dtypes[int(n)%len(dtypes)], Shape: [][]int{{-1, -1}, {-1, 9}, {9}, {-1}}[n%4]}
-		options := codec.Options{LibSVM: codec.LibSVMOptions{ZeroBased: zeroBased, MissingNaN: n >= 128}}
+		options := codec.Options{LibSVM: codec.LibSVMOptions{ZeroBased: zeroBased}, Sparse: codec.SparseOptions{MissingNaN: n >= 128}}
 		in, err := codec.LibSVM{}.Decode(body, &codec.Request{Want: []runtime.Info{info}, Options: &options})
 		if err != nil {
 			return

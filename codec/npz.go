@@ -25,8 +25,9 @@ import (
 //
 // A model with one input also takes a SciPy sparse matrix as
 // scipy.sparse.save_npz writes it, in format csr, csc or coo. Its zeros are
-// written out, within the same bounds; elements given twice are summed, as
-// SciPy does.
+// written out, within the same bounds, or with the parameter missing=nan NaN in
+// their place, as XGBoost sees them; elements given twice are summed, as SciPy
+// does.
 //
 // Encode writes every output under its name, stored, always the same bytes for
 // the same tensors. A byte of a name that could lead an unpacker astray (a
@@ -64,7 +65,11 @@ func (NPZ) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 		if want != nil {
 			info = want[0]
 		}
-		t, err := readSparse(members, body, info)
+		nan, err := missingNaN(r, npzTypes[0])
+		if err != nil {
+			return nil, err
+		}
+		t, err := readSparse(members, body, info, nan)
 		if err != nil {
 			return nil, err
 		}

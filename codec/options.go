@@ -4,5 +4,6 @@ package codec
 // clary.yaml fills them. The zero value is every format's default.
 type Options struct {
 	Image  ImageOptions
+	Sparse SparseOptions
 	LibSVM LibSVMOptions
 }

@@ -28,14 +28,16 @@ func (Raw) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	if len(body) == 0 {
 		return nil, ErrEmpty
 	}
-	want := runtime.Info{DType: runtime.Uint8, Shape: []int{-1}}
+	var want *runtime.Info
 	switch {
+	case r.Want == nil:
+		want = &runtime.Info{DType: runtime.Uint8, Shape: []int{-1}}
 	case len(r.Want) == 1:
-		want = r.Want[0]
-	case r.Want != nil:
+		want = &r.Want[0]
+	default:
 		return nil, errorf("octet-stream", "", "the bytes of one tensor for a model with %d inputs: send application/x-npz with arrays named %s", len(r.Want), inputNames(r.Want))
 	}
-	shape, err := rawShape(&want, len(body))
+	shape, err := rawShape(want, len(body))
 	if err != nil {
 		return nil, err
 	}
@@ -55,32 +57,36 @@ func (Raw) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 
 // rawShape returns the shape of n bytes as the input info.
 func rawShape(info *runtime.Info, n int) ([]int, error) {
-	name, wanted := info.Name, shapeText(info.Shape, info.Dims)
+	refuse := func(msg string, args ...any) ([]int, error) {
+		return nil, errorf("octet-stream", "", "input %q (%v of shape %s): %s", info.Name, info.DType, shapeText(info.Shape, info.Dims), fmt.Sprintf(msg, args...))
+	}
 	switch {
 	case info.DType == runtime.String:
-		return nil, errorf("octet-stream", "", "input %q takes strings: send text/plain or application/json", name)
+		return refuse("strings have no fixed number of bytes; send text/plain or application/json")
 	case info.Kind != runtime.KindTensor || !info.DType.Known():
-		return nil, errorf("octet-stream", "", "input %q is not a tensor of a known type", name)
+		return refuse("it is not a tensor of a known type")
+	case info.Unranked:
+		return refuse("it takes any shape, which bytes do not say; send application/x-npy")
 	}
+	shape := append([]int{}, info.Shape...)
 	open, rest := -1, info.DType.Size() // bytes for each step of the open dimension
-	for i, d := range info.Shape {
+	for i, d := range shape {
 		switch {
 		case d >= 0:
 			rest = product(rest, d)
 		case open >= 0:
-			return nil, errorf("octet-stream", "", "input %q of shape %s: bytes do not say how they divide over two open dimensions; send application/x-npy", name, wanted)
+			return refuse("bytes do not say how they divide over two open dimensions; send application/x-npy")
 		default:
 			open = i
 		}
 	}
-	shape := append([]int{}, info.Shape...)
 	switch {
-	case info.Unranked:
-		return nil, errorf("octet-stream", "", "input %q takes any shape, which bytes do not say; send application/x-npy", name)
 	case open < 0 && n != rest:
-		return nil, errorf("octet-stream", "", "%d bytes, and input %q (%v of shape %s) takes %d", n, name, info.DType, wanted, rest)
-	case open >= 0 && (rest <= 0 || n%rest != 0):
-		return nil, errorf("octet-stream", "", "%d bytes, and input %q (%v of shape %s) takes a multiple of %d", n, name, info.DType, wanted, rest)
+		return refuse("%d bytes where %d are wanted", n, rest)
+	case open >= 0 && rest <= 0:
+		return refuse("its shape holds nothing, or more than can be counted")
+	case open >= 0 && n%rest != 0:
+		return refuse("%d bytes where a multiple of %d is wanted", n, rest)
 	case open >= 0:
 		shape[open] = n / rest
 	}

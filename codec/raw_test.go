@@ -71,11 +71,11 @@ func TestRawBytesThatDoNotFitAreRefused(t *testing.T) {
 		want []runtime.Info
 		err  string
 	}{
-		{make([]byte, 17), info(runtime.Float32, -1, 4), `17 bytes, and input "x" (float32 of shape [?,4]) takes a multiple of 16`},
-		{make([]byte, 15), info(runtime.Float32, 1, 4), "of shape [1,4]) takes 16"},
-		{make([]byte, 32), info(runtime.Float32, 1, 4), "takes 16"},
-		{make([]byte, 4), info(runtime.Float32, -1, 0), "takes a multiple of 0"},
-		{make([]byte, 4), info(runtime.Float32, -1, 1<<62, 1<<62), "takes a multiple of -1"},
+		{make([]byte, 17), info(runtime.Float32, -1, 4), `input "x" (float32 of shape [?,4]): 17 bytes where a multiple of 16 is wanted`},
+		{make([]byte, 15), info(runtime.Float32, 1, 4), "of shape [1,4]): 15 bytes where 16 are wanted"},
+		{make([]byte, 32), info(runtime.Float32, 1, 4), "32 bytes where 16"},
+		{make([]byte, 4), info(runtime.Float32, -1, 0), "holds nothing"},
+		{make([]byte, 4), info(runtime.Float32, -1, 1<<62, 1<<62), "more than can be counted"},
 		{make([]byte, 16), info(runtime.Float32, -1, -1), "two open dimensions; send application/x-npy"},
 		{make([]byte, 16), []runtime.Info{{Name: "x", DType: runtime.Float32, Unranked: true}}, "send application/x-npy"},
 		{[]byte("hello"), info(runtime.String, -1), "send text/plain or application/json"},

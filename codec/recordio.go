@@ -22,7 +22,8 @@ import (
 // docs/types.md, bytes to strings. Labels, and fields that Record does not
 // have, are passed over.
 //
-// A tensor with keys is sparse: what they do not name is zero. It is as long
+// A tensor with keys is sparse: what they do not name is zero, or with the
+// parameter missing=nan NaN, as XGBoost sees it. It is as long
 // as the input's row; where the model leaves that open, as its shape says, or
 // the first record that is dense or has a shape, or the greatest key of the
 // body. A tensor without any value needs a shape. Written out the rows may take
@@ -50,6 +51,9 @@ func (RecordIO) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	}
 	d := recordReader{frames: recordFrames{body: body}, room: maxDense(len(body))}
 	var err error
+	if d.missingNaN, err = missingNaN(r, recordIOTypes[0]); err != nil {
+		return nil, err
+	}
 	if d.rows, err = d.frames.count(); err != nil {
 		return nil, err
 	}

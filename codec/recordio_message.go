@@ -64,6 +64,11 @@ type protoField struct {
 
 // nextProtoField cuts the first field off msg.
 func nextProtoField(msg []byte) (f protoField, rest []byte, err error) {
+	// Most fields are short ones with a length, which both take one byte then.
+	if len(msg) > 1 && msg[0] > 7 && msg[0] < 0x80 && msg[0]&7 == byte(protowire.BytesType) && msg[1] < 0x80 && int(msg[1]) <= len(msg)-2 {
+		end := 2 + int(msg[1])
+		return protoField{protowire.Number(msg[0] >> 3), protowire.BytesType, msg[2:end]}, msg[end:], nil
+	}
 	num, typ, n := protowire.ConsumeTag(msg)
 	if n < 0 {
 		return f, nil, fmt.Errorf("%w: %w", errWire, protowire.ParseError(n))

@@ -1,11 +1,33 @@
 package codec
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/claryhq/clary/runtime"
 )
+
+// SparseOptions are what a model says of rows that name only some of their
+// columns: text/libsvm, sparse tensors in RecordIO, SciPy's matrices. A media
+// type's parameter missing=nan or missing=0 goes before them.
+type SparseOptions struct {
+	MissingNaN bool // a column that a row does not name is NaN, as XGBoost sees it, not 0
+}
+
+// missingNaN returns whether a request's sparse rows are NaN where they name no
+// value.
+func missingNaN(r *Request, mediaType string) (bool, error) {
+	switch v := strings.ToLower(r.Params["missing"]); v {
+	case "":
+		return r.Options != nil && r.Options.Sparse.MissingNaN, nil
+	case "0", "nan":
+		return v == "nan", nil
+	default:
+		return false, fmt.Errorf("%w: %s with missing=%s: it may be 0 or nan", ErrMediaType, mediaType, quote(v))
+	}
+}
 
 // What a body of sparse rows may take once its zeros are written out:
 // denseFloor bytes or denseRatio times the body, whichever is more.
@@ -97,17 +119,20 @@ func scatter[T any](s *sparseRows, dst, values []T, width int) {
 	}
 }
 
-// fill sets every element of data, numbers of any type, to v.
-func fill(data any, v float64) error {
-	one, err := Convert(runtime.DTypeOf(data), []float64{v})
+// nanOf returns NaN as one element of type d, in bytes.
+func nanOf(d runtime.DType) ([]byte, error) {
+	nan, err := Convert(d, []float64{math.NaN()})
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("with missing=nan what is not named is NaN, and %v has none", d)
 	}
-	pattern, b := runtime.Bytes(one), runtime.Bytes(data)
-	for n := copy(b, pattern); n > 0 && n < len(b); n *= 2 {
+	return runtime.Bytes(nan), nil
+}
+
+// fill makes b out of copies of element.
+func fill(b, element []byte) {
+	for n := copy(b, element); n > 0 && n < len(b); n *= 2 {
 		copy(b[n:], b[:n])
 	}
-	return nil
 }
 
 // twice returns a column that is among columns more than once.

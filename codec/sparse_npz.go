@@ -26,9 +26,9 @@ type sparseMatrix struct {
 	rows, cols int
 }
 
-// readSparse reads a matrix and writes its zeros out as the input want; a want
-// without a type takes data's own. body is the size of the whole file.
-func readSparse(members []npzMember, body []byte, want runtime.Info) (runtime.Tensor, error) {
+// readSparse reads a matrix from a file and writes its zeros out, NaN if
+// missingNaN is set, as the input want; a want without a type takes data's own.
+func readSparse(members []npzMember, body []byte, want runtime.Info, missingNaN bool) (runtime.Tensor, error) {
 	t := runtime.Tensor{Name: want.Name}
 	m := sparseMatrix{arrays: make(map[string]npyArray, len(members))}
 	for _, member := range members {
@@ -58,6 +58,9 @@ func readSparse(members []npzMember, body []byte, want runtime.Info) (runtime.Te
 	if want.DType != own {
 		size += want.DType.Size()
 	}
+	if missingNaN {
+		size++
+	}
 	if err := checkDense("NPZ", "", m.rows, m.cols, size, maxDense(len(body))); err != nil {
 		return t, err
 	}
@@ -67,10 +70,32 @@ func readSparse(members []npzMember, body []byte, want runtime.Info) (runtime.Te
 	}
 	dense := runtime.Make(own, m.rows*m.cols)
 	addAll(dense, data, positions)
-	if t.Data, err = Convert(want.DType, dense); err != nil {
+	if t.Data, err = Convert(want.DType, dense); err == nil && missingNaN {
+		err = markMissing(t.Data, positions)
+	}
+	if err != nil {
 		return t, errorf("NPZ", "", "sparse matrix for input %q: %v", want.Name, err)
 	}
 	return t, nil
+}
+
+// markMissing makes every element NaN that no position is of.
+func markMissing(data any, positions []int) error {
+	nan, err := nanOf(runtime.DTypeOf(data))
+	if err != nil {
+		return err
+	}
+	given := make([]bool, runtime.Len(data))
+	for _, p := range positions {
+		given[p] = true
+	}
+	b := runtime.Bytes(data)
+	for i := range given {
+		if !given[i] {
+			copy(b[i*len(nan):], nan)
+		}
+	}
+	return nil
 }
 
 // data returns the elements that are given.
