@@ -10,17 +10,6 @@ import (
 	"github.com/claryhq/clary/runtime"
 )
 
-// dtypeNamed returns the type that prints as name.
-func dtypeNamed(t *testing.T, name string) runtime.DType {
-	for d := runtime.DType(1); d < 32; d++ {
-		if d.Known() && d.String() == name {
-			return d
-		}
-	}
-	t.Fatalf("docs/types.md names the type %q", name)
-	return 0
-}
-
 // typesTables returns the lines of docs/types.md's tables with that many
 // columns, without their heads.
 func typesTables(t *testing.T, columns int) [][]string {
