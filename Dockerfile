@@ -5,7 +5,7 @@
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
-RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends locales python3-pip && rm -rf /var/lib/apt/lists/*
 COPY scripts/onnxruntime.sh scripts/
 RUN scripts/onnxruntime.sh
 COPY go.mod go.sum ./

@@ -149,10 +149,10 @@ func (e *elements) ran(n, end int, why refusal) (int, refusal) {
 
 // grow returns dst, e's data, with twice the room.
 func grow[T any](e *elements, dst []T) []T {
-	dst = append(dst, make([]T, max(len(dst), 8))...)
-	dst = dst[:cap(dst)]
-	e.data = dst
-	return dst
+	more := make([]T, max(2*len(dst), 8))
+	copy(more, dst)
+	e.data = more
+	return more
 }
 
 // nextNumber returns where the number after the comma at b[i:] begins, -1 when

@@ -173,6 +173,10 @@ func TestJSONReadsManyInputsByName(t *testing.T) {
 		want = append(want, input(name, runtime.Int64, -1))
 		members = append(members, fmt.Sprintf("%q:%d", name, i))
 	}
+	_, err := codec.JSON{}.Decode([]byte(`{"instances":[{"other":1}]}`), &codec.Request{Want: want})
+	if err == nil || !strings.Contains(err.Error(), `"column 7" and 292 more`) {
+		t.Errorf("an unknown name: %v", err)
+	}
 	slices.Reverse(members)
 	body := `{"instances":[{` + strings.Join(members, ",") + `}]}`
 	for _, infos := range [][]runtime.Info{want, nil} {

@@ -10,7 +10,8 @@ import (
 )
 
 // Encode implements [Codec]. Rows and Bare answer row by row where every
-// output has as many rows (its first dimension, or a sequence's length):
+// output has as many rows (its first dimension, or the length of a sequence of
+// maps):
 //
 //	{"predictions": [...]}, or bare the list alone, or for several outputs bare an object of lists by name
 //

@@ -55,7 +55,7 @@ func TestJSONAnswersInTheDialectOfTheRequest(t *testing.T) {
 		{"its scores alone by label", codec.Bare, T{score}, codec.Reply{Infos: infos[1:], Params: byLabel}, `[{"no":0.9,"y\"es":0.1},{"no":0.25,"y\"es":0.75}]`},
 		{"a sequence of maps", codec.Rows, T{maps}, codec.Reply{}, `{"predictions":[{"0":0.5,"1":0.5},{"a":1}]}`},
 		{"a sequence of maps beside a tensor", codec.Rows, T{n, maps}, codec.Reply{}, `{"predictions":[{"n":7,"m":{"0":0.5,"1":0.5}},{"n":-9223372036854775808,"m":{"a":1}}]}`},
-		{"a sequence of tensors", codec.Rows, T{tensors}, codec.Reply{}, `{"predictions":[[1,2],[[3]]]}`},
+		{"a sequence of tensors", codec.Rows, T{tensors}, codec.Reply{}, `{"outputs":{"q":[[1,2],[[3]]]}}`},
 		{"a sequence of tensors", codec.Bare, T{tensors}, codec.Reply{}, `[[1,2],[[3]]]`},
 		{"a map", codec.Rows, T{{Name: "m", Data: runtime.Map{Keys: []string{"k"}, Values: []string{"v"}}}}, codec.Reply{}, `{"outputs":{"m":{"k":"v"}}}`},
 	}

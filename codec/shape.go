@@ -15,7 +15,8 @@ import (
 //   - a value without info's first dimension, if that is open or 1, is one
 //     row (but not when have's first dimension counts rows already);
 //   - a value without info's last dimension, if that is 1, has it;
-//   - a value with one dimension too many, a leading 1, loses it;
+//   - a value with one dimension too many, a leading 1, loses it if info's
+//     first is not open: that one counts rows already;
 //   - a value without elements ([], [[],[]]) takes the dimensions that it
 //     cannot show from info, 0 where they are open.
 //
@@ -30,7 +31,7 @@ func fitShape(dst []int, info *runtime.Info, have []int, rows bool) ([]int, erro
 		return append(append(dst, 1), have...), nil
 	case n+1 == len(want) && want[n] == 1 && agree(want[:n], have):
 		return append(append(dst, have...), 1), nil
-	case n == len(want)+1 && have[0] == 1 && agree(want, have[1:]):
+	case n == len(want)+1 && have[0] == 1 && (n == 1 || want[0] >= 0) && agree(want, have[1:]):
 		return append(dst, have[1:]...), nil
 	case n > 0 && n < len(want) && have[n-1] == 0 && agree(want[:n], have):
 		dst = append(dst, have...)

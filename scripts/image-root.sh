@@ -25,6 +25,10 @@ printf 'root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 cp -L --parents /etc/ssl/certs/ca-certificates.crt "$root"
 
+# ONNX Runtime's StringNormalizer asks for this locale unless the model names another; text models of scikit-learn do not.
+mkdir -p "$root/usr/lib/locale"
+localedef -i en_US -f UTF-8 --no-archive "$root/usr/lib/locale/en_US.utf8"
+
 cp LICENSE "$doc/clary/"
 scripts/notices.sh >"$doc/clary/THIRD-PARTY-NOTICES"
 for package in libc6 libgcc-s1 libstdc++6 ca-certificates; do

@@ -137,4 +137,16 @@ run -v "$work/archive:/opt/ml/model:ro" --user 12345:12345 --read-only --tmpfs /
 predict
 stop
 
+step "a StringNormalizer that names no locale"
+mkdir "$work/text"
+base64 -d >"$work/text/model.onnx" <<<CAg6ewpSCgF4EgF5IhBTdHJpbmdOb3JtYWxpemVyKh4KEmNhc2VfY2hhbmdlX2FjdGlvbiIFTE9XRVKgAQMqGAoRaXNfY2FzZV9zZW5zaXRpdmUYAKABAhIBZ1oQCgF4EgsKCQgIEgUKAxIBbmIQCgF5EgsKCQgIEgUKAxIBbkIECgAQEg==
+chmod -R a+rX "$work/text"
+run -v "$work/text:/opt/ml/model:ro" --user 12345:12345 --read-only --tmpfs /tmp
+until curl -fsS "$url/ping" 2>/dev/null; do
+  [ "$(docker inspect -f '{{.State.Running}}' "$container")" = true ] || { docker logs "$container" >&2; die "it ended"; }
+  sleep 0.1
+done
+has "the answer" "$(curl -sS "$url/invocations" -H 'Content-Type: application/json' -d '["GRÖSSE"]')" '["grösse"]'
+stop
+
 step "image test passed"
