@@ -42,7 +42,8 @@ type exchange struct {
 func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
 	x := exchange{start: time.Now()}
 	reply, err := s.answer(w, r, &x)
-	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) {
+	// Reading a body that fails ends the context too, though the client is there.
+	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
 		err = gone
 	}
 	h := w.Header()

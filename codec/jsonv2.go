@@ -189,7 +189,11 @@ func (d *jsonBody) v2Data(t *v2Tensor) error {
 	if err := d.value(in, 0); err != nil {
 		return err
 	}
-	if in.n != want || in.rank > 1 && !agree(t.shape, in.shape[:in.rank]) {
+	seen := len(t.shape) // the dimensions that lists can show
+	if in.n == 0 {
+		seen = min(seen, in.rank)
+	}
+	if in.n != want || in.rank > 1 && !agree(t.shape[:seen], in.shape[:in.rank]) {
 		return d.errorf("%d values of shape %s where the shape %s wants %d", in.n, shapeText(in.shape[:in.rank], nil), shapeText(t.shape, nil), want)
 	}
 	return d.v2Fill(in, t, model, in.elements.finish())

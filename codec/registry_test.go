@@ -35,6 +35,7 @@ func TestEveryCodecIsFoundUnderEachOfItsNames(t *testing.T) {
 		"application/x-npy": codec.NPY{}, "application/x-npz": codec.NPZ{},
 		"application/x-recordio-protobuf": codec.RecordIO{}, "text/libsvm": codec.LibSVM{}, "text/x-libsvm": codec.LibSVM{},
 		"application/octet-stream": codec.Raw{}, "text/plain": codec.Text{},
+		"application/x-parquet": codec.Parquet{}, "application/vnd.apache.parquet": codec.Parquet{}, "application/vnd.apache.arrow.stream": codec.Arrow{},
 		"image/jpeg": codec.Image{}, "image/jpg": codec.Image{}, "image/png": codec.Image{}, "image/webp": codec.Image{}, "application/x-image": codec.Image{},
 		"application/vnd.sagemaker-triton.binary+json": codec.V2Binary{},
 	} {

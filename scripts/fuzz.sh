@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz test of the module for TIME each (10s), one after the other. Finding none is a failure.
+# Runs every fuzz test of the module for TIME each (10s), one after the other, to the last also when one fails.
+# Finding none is a failure.
 #
 #   scripts/fuzz.sh [TIME]
 set -euo pipefail
@@ -9,14 +10,14 @@ time=${1:-10s}
 list=$(go test -list '^Fuzz' ./...)
 
 # The list is names, then a line "ok PACKAGE" that says whose they were.
-count=0 names=()
+count=0 failed=() names=()
 while read -r word package _; do
   case $word in
   Fuzz*) names+=("$word") ;;
   ok)
     for name in ${names[@]+"${names[@]}"}; do
       echo "== $package $name"
-      go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package"
+      go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" || failed+=("$name")
       count=$((count + 1))
     done
     names=() ;;
@@ -27,4 +28,5 @@ if [ "$count" = 0 ]; then
   echo "fuzz.sh: no fuzz test found" >&2
   exit 1
 fi
-echo "$count fuzz tests, $time each"
+echo "$count fuzz tests, $time each, failed: ${#failed[@]}"
+[ ${#failed[@]} = 0 ] || { printf 'fuzz.sh: %s failed\n' "${failed[@]}" >&2; exit 1; }
