@@ -49,11 +49,13 @@ type Found struct {
 	ID      string   // KServe V2's id
 	Outputs []Output // the outputs it asks for, in order; nil: all
 	Schema  *Schema  // SparkML: the schema that the rows were read by
+	Binary  bool     // KServe V2: all outputs but those are wanted in binary
 }
 
 // An Output is one that a request asks for by name (KServe V2, SparkML).
 type Output struct {
-	Name string
+	Name   string
+	Binary bool // wanted in binary
 }
 
 // A Reply is what an encoder is told.
@@ -65,6 +67,10 @@ type Reply struct {
 	Options *Options          // nil: defaults
 	// Trailing asks row formats for a newline after the last line.
 	Trailing bool
+
+	// ContentType is set by Encode where the reply's is another than the media
+	// type that was negotiated.
+	ContentType string
 }
 
 // A Dialect is one of the shapes that requests take; a request in one dialect

@@ -140,9 +140,9 @@ func (c csvOutput) append(dst []byte, row int, comma byte, only bool) []byte {
 }
 
 // appendField appends text, in quotes where it would be misread without: an
-// empty line counts as no row.
+// empty line counts as no row, and to pandas one of blanks does too.
 func appendField(dst []byte, v string, comma byte, only bool) []byte {
-	plain := !strings.HasPrefix(v, "\ufeff") && (v != "" || !only)
+	plain := !strings.HasPrefix(v, "\ufeff") && (!only || strings.Trim(v, " \t") != "")
 	for i := 0; i < len(v) && plain; i++ {
 		c := v[i]
 		plain = c != '"' && c != comma && c != '\n' && c != '\r'
@@ -160,19 +160,26 @@ func appendField(dst []byte, v string, comma byte, only bool) []byte {
 	return append(dst, '"')
 }
 
-// appendHeader names the columns: an output's name, and behind it the label or
-// the number of the column where it has several.
+// column names the output's column i: the output's name, and behind it the
+// label or the number of the column where it has several.
+func (c csvOutput) column(i int) string {
+	switch {
+	case i < len(c.labels):
+		return c.Name + "_" + c.labels[i]
+	case c.width > 1:
+		return c.Name + "_" + strconv.Itoa(i)
+	}
+	return c.Name
+}
+
+// appendHeader names the columns.
 func appendHeader(dst []byte, columns []csvOutput, comma byte) []byte {
 	start := len(dst)
 	for _, c := range columns {
 		for i := range c.cells() {
 			name := c.Name
-			switch {
-			case c.cells() == 1 && c.labels == nil:
-			case i < len(c.labels):
-				name += "_" + c.labels[i]
-			default:
-				name += "_" + strconv.Itoa(i)
+			if !c.list {
+				name = c.column(i)
 			}
 			dst = append(appendField(dst, name, comma, c.cells() == 1 && len(columns) == 1), comma)
 		}

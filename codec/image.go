@@ -28,9 +28,9 @@ import (
 type Image struct{}
 
 // MediaTypes implements [Codec].
-func (Image) MediaTypes() []string {
-	return []string{"application/x-image", "image/jpeg", "image/png", "image/webp", "image/jpg"}
-}
+func (Image) MediaTypes() []string { return imageTypes }
+
+var imageTypes = []string{"application/x-image", "image/jpeg", "image/png", "image/webp", "image/jpg"}
 
 func (Image) readsOnly() {}
 
@@ -74,14 +74,15 @@ type imageFormat struct {
 	// most returns how many pixels n bytes can hold at most, given the header
 	// that begins the body; nil: there is no bound.
 	most func(header []byte, n int) int
-	// frames reports whether the body has several images.
-	frames func(body []byte) bool
+	// refuse says why the body is not read although its header may be fine, ""
+	// if it is.
+	refuse func(body []byte) string
 }
 
 var (
-	jpegFormat = imageFormat{name: "JPEG", config: jpeg.DecodeConfig, decode: jpeg.Decode, most: mostOfJPEG}
-	pngFormat  = imageFormat{name: "PNG", config: png.DecodeConfig, decode: png.Decode, most: mostOfPNG, frames: pngFrames}
-	webpFormat = imageFormat{name: "WebP", config: webp.DecodeConfig, decode: webp.Decode, frames: webpFrames}
+	jpegFormat = imageFormat{name: "JPEG", config: jpeg.DecodeConfig, decode: jpeg.Decode, most: mostOfJPEG, refuse: tooManyScans}
+	pngFormat  = imageFormat{name: "PNG", config: png.DecodeConfig, decode: png.Decode, most: mostOfPNG, refuse: pngFrames}
+	webpFormat = imageFormat{name: "WebP", config: webp.DecodeConfig, decode: webp.Decode, refuse: webpFrames}
 )
 
 func sniff(b []byte) *imageFormat {
@@ -117,8 +118,9 @@ func decodePicture(body []byte, maxPixels int) (picture, error) {
 		return picture{}, errorf(f.name, "", "%d x %d are %d pixels, and at most %d are read", w, h, w*h, maxPixels)
 	case f.most != nil && w*h > f.most(body, len(body)):
 		return picture{}, errorf(f.name, "", "the body's %d bytes cannot hold %d x %d pixels: it is cut short or not an image", len(body), w, h)
-	case f.frames != nil && f.frames(body):
-		return picture{}, errorf(f.name, "", "an animation where one image is wanted")
+	}
+	if why := f.refuse(body); why != "" {
+		return picture{}, errorf(f.name, "", "%s", why)
 	}
 	img, err := f.decode(bytes.NewReader(body))
 	if err != nil {
@@ -166,26 +168,41 @@ func pngColors(b []byte) byte { return b[25] }
 
 const grayColors = 0
 
+const animation = "an animation where one image is wanted"
+
+// tooManyScans bounds the work that few bytes can ask for: each scan of a
+// progressive image goes over all of it. Encoders make about ten.
+func tooManyScans(b []byte) string {
+	const most = 500
+	if n := bytes.Count(b, []byte{0xff, 0xda}); n > most {
+		return fmt.Sprintf("%d scans where at most %d are read", n, most)
+	}
+	return ""
+}
+
 // pngFrames looks for the chunk that makes an animation, in front of the
 // image's data.
-func pngFrames(b []byte) bool {
+func pngFrames(b []byte) string {
 	for b = b[8:]; len(b) >= 12; {
 		switch string(b[4:8]) {
 		case "acTL":
-			return true
+			return animation
 		case "IDAT":
-			return false
+			return ""
 		}
 		n := uint64(binary.BigEndian.Uint32(b)) + 12
 		if n > uint64(len(b)) {
-			return false
+			return ""
 		}
 		b = b[n:]
 	}
-	return false
+	return ""
 }
 
 // webpFrames looks at the flag in the header of an image with extensions.
-func webpFrames(b []byte) bool {
-	return len(b) > 20 && string(b[12:16]) == "VP8X" && b[20]&0x02 != 0
+func webpFrames(b []byte) string {
+	if len(b) > 20 && string(b[12:16]) == "VP8X" && b[20]&0x02 != 0 {
+		return animation
+	}
+	return ""
 }

@@ -196,6 +196,7 @@ func TestWhatIsNoImageForTheModelIsRefused(t *testing.T) {
 		{"PNG without columns", bomb(t, 0, 5), float, codec.ImageOptions{}, "PNG: the image cannot be read"},
 		{"PNG of a line", bomb(t, 1<<20, 1), float, codec.ImageOptions{}, "PNG: 1048576 x 1 pixels where a side has at most 65535"},
 		{"PNG of little", bomb(t, 7000, 7000), float, codec.ImageOptions{}, "bytes cannot hold 7000 x 7000 pixels"},
+		{"JPEG of many scans", append(bytes.Clone(jpg), bytes.Repeat([]byte{0xff, 0xda}, 500)...), float, codec.ImageOptions{}, "JPEG: 501 scans where at most 500 are read"},
 		{"JPEG of little", jpg[:20], float, codec.ImageOptions{}, "JPEG: the image is cut short"},
 	}
 	for _, c := range cases {

@@ -133,7 +133,7 @@ func (o *ImageOptions) table(d runtime.DType, channels int) (any, error) {
 			return nil, err
 		}
 		for v := range 256 {
-			values = append(values, (float64(v)*scale-mean)/std)
+			values = append(values, (float64(float64(v)*scale)-mean)/std) // not fused: the same on every machine
 		}
 	}
 	table, err := Convert(d, values)

@@ -33,8 +33,14 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, ErrEmpty
 	}
+	return decodeJSON(body, nil, req)
+}
+
+// decodeJSON reads a body; tail is what follows it, the data of binary tensors,
+// and nil where there can be none.
+func decodeJSON(body, tail []byte, req *Request) ([]runtime.Tensor, error) {
 	req.Found = Found{}
-	d := jsonBody{found: &req.Found}
+	d := jsonBody{found: &req.Found, tail: tail, binary: tail != nil}
 	d.request = req
 	if err := d.start(body, req.Want); err != nil {
 		return nil, err
@@ -44,6 +50,9 @@ func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	}
 	if d.peek() != 0 || d.i < len(d.b) {
 		return nil, d.syntax("the end of the body")
+	}
+	if len(d.tail) > 0 {
+		return nil, errorf("JSON", "", "%d bytes of binary data that no input claims follow", len(d.tail))
 	}
 	if d.made != nil {
 		return d.made, nil

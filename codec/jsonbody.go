@@ -18,6 +18,9 @@ type jsonBody struct {
 
 	schemaAt int              // where the schema of its rows begins
 	made     []runtime.Tensor // the inputs, where rows of a schema were read
+
+	binary bool   // inputs may have their data behind the body
+	tail   []byte // what of that has not been read yet
 }
 
 func (d *jsonBody) read() error {
@@ -56,7 +59,7 @@ func (d *jsonBody) only() error {
 // object reads an envelope. Keys that belong to no dialect and say nothing
 // about the values ("signature_name", "configuration") are left alone.
 func (d *jsonBody) object() error {
-	id, outputs := 0, 0 // where KServe V2's begin
+	id, outputs, parameters := 0, 0, 0 // where KServe V2's begin
 	for first := true; ; first = false {
 		key, more, err := d.member(first)
 		if err != nil {
@@ -72,6 +75,8 @@ func (d *jsonBody) object() error {
 			err = d.later(&outputs)
 		case "schema":
 			err = d.later(&d.schemaAt)
+		case "parameters":
+			err = d.later(&parameters)
 		case "":
 			if len(d.seen) < 4 {
 				d.seen = append(d.seen, strconv.Quote(clip(string(key))))
@@ -86,14 +91,14 @@ func (d *jsonBody) object() error {
 		}
 	}
 	end := d.i
-	err := d.finish(id, outputs)
+	err := d.finish(id, outputs, parameters)
 	d.i = end
 	return err
 }
 
 // envelopeKey returns key if it is one that some dialect's envelope has.
 func envelopeKey(key []byte) string {
-	for _, k := range [...]string{"instances", "inputs", "id", "outputs", "features", "dataframe_split", "dataframe_records", "columns", "data", "schema"} {
+	for _, k := range [...]string{"instances", "inputs", "id", "outputs", "parameters", "features", "dataframe_split", "dataframe_records", "columns", "data", "schema"} {
 		if string(key) == k {
 			return k
 		}
@@ -190,12 +195,12 @@ func (d *jsonBody) inputs() error {
 }
 
 // finish reads what could not be read before the whole envelope was seen.
-func (d *jsonBody) finish(id, outputs int) error {
+func (d *jsonBody) finish(id, outputs, parameters int) error {
 	switch {
 	case d.form == "data":
 		return d.frameEnd()
 	case d.found.Dialect == V2:
-		return d.v2Envelope(id, outputs)
+		return d.v2Envelope(id, outputs, parameters)
 	case d.form == "" && (d.infer || len(d.in) > 0):
 		hint := ""
 		if len(d.seen) > 0 {

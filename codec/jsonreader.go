@@ -303,7 +303,7 @@ func unescape(raw []byte) []byte {
 
 // dimensions reads a list of dimensions; it is never nil.
 func (r *jsonReader) dimensions() ([]int, error) {
-	shape := []int{}
+	shape := make([]int, 0, 4)
 	for first := true; ; first = false {
 		more, err := r.list(first)
 		if !more || err != nil {

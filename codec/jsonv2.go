@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,7 @@ type v2Tensor struct {
 	dtype runtime.DType
 	data  int  // where the data begins
 	done  bool // the data is read
+	size  int  // of data in binary; -1: it is in JSON
 }
 
 // v2Inputs reads the list of KServe V2's inputs.
@@ -58,7 +60,7 @@ func (d *jsonBody) v2Inputs() error {
 
 // v2Input reads one input; its members may come in any order.
 func (d *jsonBody) v2Input() (err error) {
-	var t v2Tensor
+	t := v2Tensor{size: -1}
 	for first := true; ; first = false {
 		key, more, err := d.member(first)
 		if err != nil {
@@ -92,7 +94,9 @@ func (d *jsonBody) v2Input() (err error) {
 					err = d.skip(2)
 				}
 			}
-		default: // "parameters"
+		case "parameters":
+			err = d.v2Size(&t)
+		default:
 			err = d.skip(2)
 		}
 		if err != nil {
@@ -107,6 +111,12 @@ func (d *jsonBody) v2Input() (err error) {
 		return d.errorf(`"datatype" is missing`)
 	case t.shape == nil:
 		return d.errorf(`"shape" is missing`)
+	case t.size >= 0 && t.data > 0:
+		return d.errorf(`both "data" and "binary_data_size" are given; the values are in JSON or in binary`)
+	case t.size >= 0:
+		return d.v2Binary(&t)
+	case t.data == 0 && d.binary:
+		return d.errorf(`"data" is missing, or "parameters" with the "binary_data_size"`)
 	case t.data == 0:
 		return d.errorf(`"data" is missing; JSON carries the values as numbers or strings, not in binary after it`)
 	case t.done:
@@ -145,25 +155,9 @@ func (d *jsonBody) v2Datatype() (runtime.DType, error) {
 // model's.
 func (d *jsonBody) v2Data(t *v2Tensor) error {
 	t.done = true
-	want, err := runtime.Elements(t.shape)
+	in, want, err := d.v2Target(t)
 	if err != nil {
-		return d.errorf("%v", err)
-	}
-	i, ok := d.find([]byte(t.name), d.row)
-	if !ok {
-		if !d.infer {
-			d.field = "name"
-			return d.unknown([]byte(t.name))
-		}
-		if i, err = d.add(t.name); err != nil {
-			return err
-		}
-		d.in[i].dtype = t.dtype
-	}
-	in := &d.in[i]
-	d.field = "data"
-	if in.rows++; in.rows > 1 {
-		return d.errorf("input %q is given twice", t.name)
+		return err
 	}
 	model := in.dtype
 	if t.dtype != model || d.infer {
@@ -173,23 +167,62 @@ func (d *jsonBody) v2Data(t *v2Tensor) error {
 	if err := d.value(in, 0); err != nil {
 		return err
 	}
-	if in.n != want || in.rank > 1 && !agree(t.shape, in.shape[:in.rank]) {
+	seen := len(t.shape) // the dimensions that lists can show
+	if in.n == 0 {
+		seen = min(seen, in.rank)
+	}
+	if in.n != want || in.rank > 1 && !agree(t.shape[:seen], in.shape[:in.rank]) {
 		return d.errorf("%d values of shape %s where the shape %s wants %d", in.n, shapeText(in.shape[:in.rank], nil), shapeText(t.shape, nil), want)
 	}
-	if t.dtype != model {
-		data, err := Convert(model, in.elements.finish())
-		if err != nil {
-			return d.errorf("%v into the model's %v: %v", t.dtype, model, err)
-		}
-		in.elements = elements{dtype: model, data: data, n: want}
+	return d.v2Fill(in, t, model, in.elements.finish())
+}
+
+// v2Target returns the input that t's data goes to, and how many elements t's
+// shape has.
+func (d *jsonBody) v2Target(t *v2Tensor) (in *jsonTensor, want int, err error) {
+	if want, err = runtime.Elements(t.shape); err != nil {
+		return nil, 0, d.errorf("%v", err)
 	}
+	i, ok := d.find([]byte(t.name), d.row)
+	if !ok {
+		if !d.infer {
+			d.field = "name"
+			return nil, 0, d.unknown([]byte(t.name))
+		}
+		if i, err = d.add(t.name); err != nil {
+			return nil, 0, err
+		}
+		d.in[i].dtype = t.dtype
+	}
+	in = &d.in[i]
+	d.field = "data"
+	if in.rows++; in.rows > 1 {
+		return nil, 0, d.errorf("input %q is given twice", t.name)
+	}
+	return in, want, nil
+}
+
+// v2Fill makes data, which t announced, the input's, converted to the model's
+// type.
+func (d *jsonBody) v2Fill(in *jsonTensor, t *v2Tensor, model runtime.DType, data any) error {
+	converted, err := Convert(model, data)
+	if err != nil {
+		return d.errorf("%v into the model's %v: %v", t.dtype, model, err)
+	}
+	in.elements = elements{dtype: model, data: converted, n: runtime.Len(converted)}
 	in.rank = copy(in.shape[:], t.shape)
 	return nil
 }
 
-// v2Envelope reads what stands beside the inputs: the request's id and the
-// outputs that it asks for.
-func (d *jsonBody) v2Envelope(id, outputs int) error {
+// v2Envelope reads what stands beside the inputs: the request's id, whether it
+// wants binary outputs, and the outputs that it asks for.
+func (d *jsonBody) v2Envelope(id, outputs, parameters int) error {
+	if parameters > 0 {
+		d.i, d.key = parameters, "parameters"
+		if err := d.v2Flag("binary_data_output", &d.found.Binary); err != nil {
+			return err
+		}
+	}
 	if id > 0 {
 		d.i, d.key = id, "id"
 		id, err := d.string("the request's id")
@@ -229,6 +262,7 @@ func (d *jsonBody) v2Envelope(id, outputs int) error {
 // v2Output reads one output that is asked for.
 func (d *jsonBody) v2Output() (out Output, err error) {
 	named := false
+	out.Binary = d.found.Binary
 	for first := true; ; first = false {
 		key, more, err := d.member(first)
 		switch {
@@ -238,7 +272,9 @@ func (d *jsonBody) v2Output() (out Output, err error) {
 			return out, d.errorf(`"name" is missing`)
 		case !more:
 			return out, nil
-		case string(key) != "name": // "parameters"
+		case string(key) == "parameters":
+			err = d.v2Flag("binary_data", &out.Binary)
+		case string(key) != "name":
 			err = d.skip(2)
 		case named:
 			err = d.errorf(`"name" is given twice`)
@@ -253,8 +289,10 @@ func (d *jsonBody) v2Output() (out Output, err error) {
 	}
 }
 
-// appendV2 appends KServe V2's reply.
-func appendV2(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
+// appendV2 appends KServe V2's reply, with those outputs in binary that the
+// request asks for so, or all. With one it is more than JSON, and says so in r.
+func appendV2(dst []byte, out []runtime.Tensor, r *Reply, all bool) ([]byte, error) {
+	start, binary := len(dst), all
 	dst = append(dst, `{"model_name":`...)
 	dst = appendString(dst, r.Model)
 	if r.ID != "" {
@@ -276,9 +314,27 @@ func appendV2(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 		dst = append(dst, v2Name(t.DType())...)
 		dst = append(dst, `","shape":[`...)
 		dst = appendEach(dst, t.Shape, func(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) })
+		if all || r.binary(t.Name) {
+			binary = true
+			dst = append(dst, `],"parameters":{"binary_data_size":`...)
+			dst = strconv.AppendInt(dst, int64(binarySize(t.Data)), 10)
+			dst = append(dst, `}}`...)
+			continue
+		}
+		dst = slices.Grow(dst, jsonSize(out[i:i+1]))
 		dst = append(dst, `],"data":[`...)
 		dst = appendElements(dst, t.Data, 0, runtime.Len(t.Data))
 		dst = append(dst, `]}`...)
 	}
-	return append(dst, `]}`...), nil
+	dst = append(dst, `]}`...)
+	if !binary {
+		return dst, nil
+	}
+	r.ContentType = v2BinaryTypes[0] + ";" + headerSize + "=" + strconv.Itoa(len(dst)-start)
+	for i := range out {
+		if all || r.binary(out[i].Name) {
+			dst = appendBinary(dst, out[i].Data)
+		}
+	}
+	return dst, nil
 }

@@ -28,10 +28,10 @@ func (JSON) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	if err := checkTensors(out); err != nil {
 		return dst, err
 	}
-	dst = slices.Grow(dst, jsonSize(out))
 	if r.Dialect == V2 {
-		return appendV2(dst, out, r)
+		return appendV2(dst, out, r, false)
 	}
+	dst = slices.Grow(dst, jsonSize(out))
 	rows, ok := commonRows(out)
 	w := newRowWriter(out, r)
 	if dst, styled := w.appendStyled(dst, rows, r.options(), r.Dialect); styled {

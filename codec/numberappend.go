@@ -8,9 +8,10 @@ import (
 )
 
 // appendFloat64 appends the shortest text that reads back as v, in the form of
-// encoding/json but for one thing: what is beyond 2^53 has an exponent, since
+// encoding/json but for two things: what is beyond 2^53 has an exponent, since
 // without one it would read as an integer that a float cannot be trusted
-// with. NaN and the infinities are written bare.
+// with, and negative zero is -0.0, since Python reads -0 as an integer and
+// loses its sign. NaN and the infinities are written bare.
 func appendFloat64(dst []byte, v float64) []byte {
 	abs := math.Abs(v)
 	if abs >= 1e-6 && abs <= 1<<53 {
@@ -49,7 +50,7 @@ func appendUnusual(dst []byte, v float64, bitSize int) []byte {
 	switch {
 	case v == 0:
 		if math.Signbit(v) {
-			dst = append(dst, '-')
+			return append(dst, "-0.0"...)
 		}
 		return append(dst, '0')
 	case math.IsNaN(v):

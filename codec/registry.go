@@ -7,7 +7,7 @@ import (
 
 // All returns the codecs, in the order in which a wildcard prefers them.
 func All() []Codec {
-	return []Codec{JSON{}, JSONLines{}, CSV{}, NPY{}, NPZ{}, RecordIO{}, LibSVM{}, Raw{}, Text{}, Image{}}
+	return []Codec{JSON{}, JSONLines{}, CSV{}, NPY{}, NPZ{}, RecordIO{}, LibSVM{}, Raw{}, Text{}, Parquet{}, Arrow{}, V2Binary{}, Image{}}
 }
 
 // A reader is a codec that only decodes: no Accept chooses it.

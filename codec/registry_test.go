@@ -35,7 +35,9 @@ func TestEveryCodecIsFoundUnderEachOfItsNames(t *testing.T) {
 		"application/x-npy": codec.NPY{}, "application/x-npz": codec.NPZ{},
 		"application/x-recordio-protobuf": codec.RecordIO{}, "text/libsvm": codec.LibSVM{}, "text/x-libsvm": codec.LibSVM{},
 		"application/octet-stream": codec.Raw{}, "text/plain": codec.Text{},
+		"application/x-parquet": codec.Parquet{}, "application/vnd.apache.parquet": codec.Parquet{}, "application/vnd.apache.arrow.stream": codec.Arrow{},
 		"image/jpeg": codec.Image{}, "image/jpg": codec.Image{}, "image/png": codec.Image{}, "image/webp": codec.Image{}, "application/x-image": codec.Image{},
+		"application/vnd.sagemaker-triton.binary+json": codec.V2Binary{},
 	} {
 		if got, ok := codec.Lookup(name); !ok || got != want {
 			t.Errorf("Lookup(%q) = %T, want %T", name, got, want)

@@ -122,15 +122,16 @@ func newAxis(in, out, from, n int, f *filter) axis {
 	return a
 }
 
-// filter adds the taps of n pixels, from the one called from on.
+// filter adds the taps of n pixels, from the one called from on. The products
+// are converted so that no machine fuses them with sums, which rounds otherwise.
 func (a *axis) filter(from, n int, f *filter) {
 	scale := float64(a.in) / float64(a.out)
 	wide := max(scale, 1)
-	support, narrow := f.support*wide, 1/wide
+	support, narrow := float64(f.support*wide), 1/wide
 	values := make([]float64, 0, 2*int(math.Ceil(support))+1)
 	var weights []int32
 	for i := from; i < from+n; i++ {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		first := int(max(center-support+0.5, 0))
 		end := min(int(center+support+0.5), a.in)
 		values = values[:0]
@@ -216,9 +217,9 @@ func cubic(x float64) float64 {
 	const a = -0.5
 	switch x = math.Abs(x); {
 	case x < 1:
-		return ((a+2)*x-(a+3))*x*x + 1
+		return float64((float64((a+2)*x)-(a+3))*x*x) + 1
 	case x < 2:
-		return (((x-5)*x+8)*x - 4) * a
+		return (float64((float64((x-5)*x)+8)*x) - 4) * a
 	}
 	return 0
 }

@@ -236,14 +236,14 @@ func widthOf(c *runtime.Tensor) int {
 // elements of the same type.
 func interleave(dst, src any, at, w, width int) {
 	if s, ok := src.([]string); ok {
-		weave(dst.([]string), s, at, w, width)
+		copyColumns(dst.([]string), s, at, w, width)
 		return
 	}
 	size := runtime.DTypeOf(src).Size()
-	weave(runtime.Bytes(dst), runtime.Bytes(src), at*size, w*size, width*size)
+	copyColumns(runtime.Bytes(dst), runtime.Bytes(src), at*size, w*size, width*size)
 }
 
-func weave[T any](dst, src []T, at, w, width int) {
+func copyColumns[T any](dst, src []T, at, w, width int) {
 	for ; len(src) > 0; at += width {
 		copy(dst[at:], src[:w])
 		src = src[w:]

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -69,7 +70,7 @@ func (Default) OutputFn(ctx context.Context, out Tensors, accept string) ([]byte
 	}
 	reply := codec.Reply{Found: req.Found, Params: params, Infos: infos, Model: req.Model, Options: req.Options, Trailing: req.Trailing}
 	body, err := c.Encode(nil, out, &reply)
-	return body, contentType, err
+	return body, cmp.Or(reply.ContentType, contentType), err
 }
 
 // chosen returns the tensors that the request asks for, with their Infos.
