@@ -36,8 +36,10 @@ func (CSV) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range columns {
-		columns[i].list = r.options().Style == XGBoost
+	if style := r.style(); style != nil && style.Style == XGBoost {
+		for i := range columns {
+			columns[i].list = true
+		}
 	}
 	start := len(dst)
 	if o.header {

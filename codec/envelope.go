@@ -1,6 +1,9 @@
 package codec
 
-import "bytes"
+import (
+	"bytes"
+	"cmp"
+)
 
 // A Style is the form that replies made of rows have: that of the servers whose
 // clients are to be kept. KServe V2 is answered in KServe V2 in each of them.
@@ -38,41 +41,45 @@ type ReplyOptions struct {
 	Verbose    int    // how many of the last outputs are left out unless the accepted media type says verbose=true
 }
 
-// options returns how the reply's rows are written.
-func (r *Reply) options() ReplyOptions {
-	if r.Options == nil {
-		return ReplyOptions{}
+// style returns how the reply's rows are written, nil for the default.
+func (r *Reply) style() *ReplyOptions {
+	if r.Options == nil || r.Options.Reply.Style == DefaultStyle {
+		return nil
 	}
-	return r.Options.Reply
+	return &r.Options.Reply
 }
 
-// appendStyled appends a reply of w's n rows, -1 where the outputs have no rows
-// in common, in a style other than the default; ok is false for what has the
-// default form in this style too.
-func (w *rowWriter) appendStyled(dst []byte, n int, o ReplyOptions, d Dialect) (_ []byte, ok bool) {
+// styled reports whether a reply of n rows, -1 where the outputs have none in
+// common, has a form of its own in w's style.
+func (w *rowWriter) styled(n int, d Dialect) bool {
 	switch {
-	case o.Style == TFS && d == Columns && len(w.out) == 1:
+	case w.style.Style == TFS && d == Columns:
+		return len(w.out) == 1
+	case n < 0:
+		return false
+	}
+	return d != Columns || w.style.Style == HuggingFace
+}
+
+// appendStyled appends the reply of w's n rows that styled says it has.
+func (w *rowWriter) appendStyled(dst []byte, n int, d Dialect) []byte {
+	switch o := w.style; {
+	case o.Style == TFS && d == Columns:
 		dst = append(dst, `{"outputs":`...)
-		return append(appendWhole(dst, &w.out[0]), '}'), true
-	case o.Style == DefaultStyle, n < 0, d == Columns && o.Style != HuggingFace:
-		return dst, false
-	case o.Style == HuggingFace:
-		return w.appendRows(dst, n), true
+		return append(appendWhole(dst, &w.out[0]), '}')
 	case o.NoEnvelope && n == 1:
-		return w.appendEntry(dst, 0), true
-	case o.NoEnvelope:
-		return w.appendRows(dst, n), true
+		return w.appendEntry(dst, 0)
+	case o.NoEnvelope, o.Style == HuggingFace:
+		return w.appendRows(dst, n)
 	}
-	envelope := o.Envelope
-	if envelope == "" {
-		envelope = "predictions"
-	}
-	dst = append(appendString(append(dst, '{'), envelope), ':')
-	return append(w.appendRows(dst, n), '}'), true
+	dst = append(appendString(append(dst, '{'), cmp.Or(w.style.Envelope, "predictions")), ':')
+	return append(w.appendRows(dst, n), '}')
 }
 
 // keepsNames reports whether every row is an object by output name.
-func (o ReplyOptions) keepsNames() bool { return o.Style == Predictions || o.Style == XGBoost }
+func (o *ReplyOptions) keepsNames() bool {
+	return o != nil && (o.Style == Predictions || o.Style == XGBoost)
+}
 
 // appendList appends a row as one cell: its value, or several as Python writes
 // a list of them.

@@ -54,8 +54,8 @@ func decodeJSON(body, tail []byte, req *Request) ([]runtime.Tensor, error) {
 	if len(d.tail) > 0 {
 		return nil, errorf("JSON", "", "%d bytes of binary data that no input claims follow", len(d.tail))
 	}
-	if d.made != nil {
-		return d.made, nil
+	if d.rows != nil {
+		return d.rows.finish("JSON", req)
 	}
 	return d.tensors()
 }

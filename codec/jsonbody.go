@@ -3,8 +3,6 @@ package codec
 import (
 	"strconv"
 	"strings"
-
-	"github.com/claryhq/clary/runtime"
 )
 
 // A jsonBody reads the outermost value and finds the dialect.
@@ -16,8 +14,8 @@ type jsonBody struct {
 	seen  []string // the keys that say nothing, for an error
 	frame dataFrame
 
-	schemaAt int              // where the schema of its rows begins
-	made     []runtime.Tensor // the inputs, where rows of a schema were read
+	schemaAt int         // where the schema of its rows begins
+	rows     *schemaRows // of a schema, where they were read
 
 	binary bool   // inputs may have their data behind the body
 	tail   []byte // what of that has not been read yet

@@ -103,8 +103,8 @@ func (JSONLines) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, err
 	if r.Dialect == SparkML {
 		return r.Schema.appendLines(dst, &out[0], rows, r)
 	}
-	if r.options().Style == TFS {
-		dst, _ = w.appendStyled(dst, rows, r.options(), Rows)
+	if w.style != nil && w.style.Style == TFS {
+		dst = w.appendStyled(dst, rows, Rows)
 		if r.Trailing {
 			dst = append(dst, '\n')
 		}

@@ -34,8 +34,8 @@ func (JSON) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
 	dst = slices.Grow(dst, jsonSize(out))
 	rows, ok := commonRows(out)
 	w := newRowWriter(out, r)
-	if dst, styled := w.appendStyled(dst, rows, r.options(), r.Dialect); styled {
-		return dst, nil
+	if w.style != nil && w.styled(rows, r.Dialect) {
+		return w.appendStyled(dst, rows, r.Dialect), nil
 	}
 	switch {
 	case (r.Dialect == Rows || r.Dialect == SparkML) && ok:
@@ -86,10 +86,11 @@ func checkMaps(name string, maps ...runtime.Map) error {
 	return nil
 }
 
-// commonRows returns how many rows every output has, -1 if they differ. A sequence of maps has
-// one for each row (a ZipMap's); one of tensors is never taken for rows, or
-// the form of the reply would hang on how many tensors there happen to be.
+// commonRows returns how many rows every output has, -1 if they differ. A
+// sequence of maps has one for each row (a ZipMap's); one of tensors is never
+// taken for rows, or the form of the reply would hang on how many there are.
 func commonRows(out []runtime.Tensor) (rows int, ok bool) {
+	rows = -1
 	for i := range out {
 		n := 0
 		switch data := out[i].Data.(type) {
@@ -108,23 +109,20 @@ func commonRows(out []runtime.Tensor) (rows int, ok bool) {
 		}
 		rows = n
 	}
-	if len(out) == 0 {
-		return -1, false
-	}
-	return rows, true
+	return rows, rows >= 0
 }
 
 // A rowWriter writes outputs row by row.
 type rowWriter struct {
 	out        []runtime.Tensor
+	style      *ReplyOptions // nil: the default
 	classifier bool
-	objects    bool     // also for an only output
 	byLabel    []string // label the last output's values; nil: a list
 }
 
 func newRowWriter(out []runtime.Tensor, r *Reply) rowWriter {
-	w := rowWriter{out: out, objects: r.options().keepsNames()}
-	if len(r.Infos) != len(out) || len(out) == 0 || r.options().Style != DefaultStyle {
+	w := rowWriter{out: out, style: r.style()}
+	if len(r.Infos) != len(out) || len(out) == 0 || w.style != nil {
 		return w
 	}
 	last := len(out) - 1
@@ -165,7 +163,7 @@ func (w *rowWriter) appendEntry(dst []byte, i int) []byte {
 		dst = appendRow(dst, &w.out[0], i)
 		dst = append(dst, `,"probabilities":`...)
 		return append(w.appendScores(dst, i), '}')
-	case len(w.out) == 1 && !w.objects:
+	case len(w.out) == 1 && !w.style.keepsNames():
 		return w.appendScores(dst, i)
 	}
 	dst = append(dst, '{')

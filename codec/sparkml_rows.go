@@ -108,8 +108,8 @@ func (d *jsonBody) schemaData() (ok bool, err error) {
 	if err := rows.read(); err != nil {
 		return true, err
 	}
-	d.made, err = rows.finish("JSON", d.request)
-	return true, err
+	d.rows = &rows
+	return true, nil
 }
 
 // sparkML returns the model's schema; nil without one.
