@@ -17,7 +17,7 @@ run: build ## serve MODEL (testdata/models/iris) on PORT (8080)
 ifeq ($(MODEL),testdata/models/iris)
 	@echo "Once it is ready, try:  curl -s localhost:$(PORT)/invocations -H 'Content-Type: text/csv' -d '5.1,3.5,1.4,0.2'"
 else
-	@bin/serve inspect "$(MODEL)" | sed -n '/\/invocations/ {s/:8080/:$(PORT)/; s/^/Once it is ready, try:  /p}'
+	@bin/serve inspect "$(MODEL)" | sed -n '/\/invocations/ {s/:8080/:$(PORT)/; s/^/Once it is ready, try:  /p; q}'
 endif
 	@SAGEMAKER_BIND_TO_PORT=$(PORT) exec bin/serve "$(MODEL)"
 

@@ -1,6 +1,7 @@
 package clary_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -233,20 +234,49 @@ func TestInspectSaysWhatTheModelTakes(t *testing.T) {
 	}
 }
 
-// The curl line that inspect and GET / print is answered when pasted.
-func TestThePrintedCurlLineWorks(t *testing.T) {
+// Every line that inspect prints, one for each format that the model takes, is
+// answered when pasted; GET / has the same ones.
+func TestThePrintedLinesWork(t *testing.T) {
+	seen := map[string]int{}
 	for _, dir := range models(t) {
 		p := start(t, "serve", nil, dir)
 		_, stdout, _ := outcome(t, nil, "inspect", dir)
-		at := strings.LastIndex(stdout, "\n\n")
-		if at < 0 {
-			t.Errorf("%s: inspect prints no curl line", dir)
-			continue
+		var described struct {
+			Formats []struct {
+				MediaType string `json:"media_type"`
+				Accepts   bool
+				Example   string
+			}
 		}
-		line := strings.ReplaceAll(strings.TrimSpace(stdout[at:]), "localhost:8080", strings.TrimPrefix(p.base, "http://"))
-		out, err := exec.Command("bash", "-c", line+" --fail-with-body").CombinedOutput()
-		if err != nil || len(out) == 0 {
-			t.Errorf("%s: %s\n%v: %s", dir, line, err, out)
+		if err := json.Unmarshal([]byte(p.get("/").body), &described); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range described.Formats {
+			line := strings.ReplaceAll(f.Example, strings.TrimPrefix(p.base, "http://"), "localhost:8080")
+			if !strings.Contains(stdout, "\n# "+f.MediaType+"\n"+line) && f.Accepts {
+				t.Errorf("%s: inspect does not print the line for %s that GET / has", dir, f.MediaType)
+			}
+			if f.Example == "" {
+				continue
+			}
+			n++
+			seen[f.MediaType]++
+			cmd := exec.Command("bash", "-c", "set -o pipefail; "+f.Example+" --fail-with-body")
+			cmd.Env = append(os.Environ(), "PATH=.cache/oracle/bin:"+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
+				t.Errorf("%s: %s\n%v: %s", dir, f.Example, err, out)
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s: no line to paste", dir)
+		}
+	}
+	for _, mediaType := range []string{"application/json", "application/jsonlines", "text/csv", "application/x-npy", "application/x-npz",
+		"application/x-recordio-protobuf", "text/libsvm", "application/octet-stream", "text/plain", "application/x-parquet",
+		"application/vnd.apache.arrow.stream", "application/vnd.sagemaker-triton.binary+json", "image/png", "image/jpeg", "image/webp", "application/x-image"} {
+		if seen[mediaType] == 0 {
+			t.Errorf("no model has a line for %s", mediaType)
 		}
 	}
 }

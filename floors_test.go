@@ -17,7 +17,8 @@ const module = "github.com/claryhq/clary"
 var floors = map[string][]string{
 	"runtime":      {},
 	"runtime/onnx": {"runtime", "github.com/yalue/onnxruntime_go", "google.golang.org/protobuf/encoding/protowire", "golang.org/x/sys/unix"},
-	"codec":        {"runtime", "golang.org/x/image/webp", "google.golang.org/protobuf/encoding/protowire"},
+	"codec": {"runtime", "github.com/klauspost/compress/s2", "github.com/klauspost/compress/zstd", "golang.org/x/image/webp",
+		"google.golang.org/protobuf/encoding/protowire"},
 	"artifact":     {"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"},
 	"handler/post": {"runtime"},
 	"handler":      {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},

@@ -75,13 +75,32 @@ func inspect(args []string, w io.Writer) (err error) {
 	for _, out := range outputs {
 		row("output", out.Name, signature(out), strings.Join(out.Labels, ", "))
 	}
-	row("formats", strings.Join(mediaTypes(), ", "))
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if line := example(g.Inputs, "localhost:8080"); line != "" {
-		_, err = fmt.Fprintf(w, "\n%s\n", line)
+	return inspectFormats(w, formats(g.Inputs, g.Outputs, nil, "localhost:8080"))
+}
+
+// inspectFormats prints a line to paste for each format that the model takes,
+// and what it can be answered in.
+func inspectFormats(w io.Writer, list []format) error {
+	var emits []string
+	for _, f := range list {
+		if f.Emits {
+			emits = append(emits, f.MediaType)
+		}
+		if !f.Accepts {
+			continue
+		}
+		line := f.Example
+		if line == "" {
+			line = "(too long to be shown)"
+		}
+		if _, err := fmt.Fprintf(w, "\n# %s\n%s\n", f.MediaType, line); err != nil {
+			return err
+		}
 	}
+	_, err := fmt.Fprintf(w, "\n# replies, by Accept: %s\n", strings.Join(emits, ", "))
 	return err
 }
 

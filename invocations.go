@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claryhq/clary/codec"
@@ -24,7 +25,15 @@ const (
 	headerInferenceID = "X-Amzn-Sagemaker-Inference-Id"
 	headerTargetModel = "X-Amzn-Sagemaker-Target-Model"
 	headerRequestID   = "X-Request-Id"
+
+	// headerV2JSON is KServe's own way to say how long the JSON before binary
+	// tensors is; SageMaker drops it, and has a parameter of the media type
+	// in its place (contract §11.8).
+	headerV2JSON = "Inference-Header-Content-Length"
 )
+
+// v2Binary is the media type that has the parameter.
+const v2Binary = "application/vnd.sagemaker-triton.binary+json;json-header-size="
 
 // An exchange is one invocation on its way through the server.
 type exchange struct {
@@ -141,6 +150,9 @@ func readHeaders(r *http.Request, req *handler.Request) error {
 	if req.ContentType == "" {
 		req.ContentType = "application/json"
 	}
+	if n := r.Header.Get(headerV2JSON); n != "" && n != "0" {
+		req.ContentType = v2Binary + n
+	}
 	for i, v := range r.Header["Accept"] {
 		if i > 0 {
 			req.Accept += ", "
@@ -193,6 +205,9 @@ func newRequestID() string {
 func (s *Server) write(w http.ResponseWriter, reply pipeline.Reply) {
 	h := w.Header()
 	h["Content-Type"] = []string{reply.ContentType}
+	if n, ok := strings.CutPrefix(reply.ContentType, v2Binary); ok {
+		h[headerV2JSON] = []string{n}
+	}
 	h["Content-Length"] = []string{strconv.Itoa(len(reply.Body))}
 	if len(reply.Body) > step {
 		control := http.NewResponseController(w)
@@ -227,7 +242,7 @@ func emptyIsFine(err error, contentType string) bool {
 		return false
 	}
 	switch c.MediaTypes()[0] {
-	case "text/csv", "application/jsonlines":
+	case "text/csv", "application/jsonlines", "text/libsvm", "application/x-recordio-protobuf":
 		return true
 	}
 	return false

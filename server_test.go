@@ -300,14 +300,16 @@ func TestRoutesAndMethods(t *testing.T) {
 			Shape      []int
 			Labels     []string
 		}
-		Accepts []string
-		Example string
+		Formats []struct {
+			Accepts bool
+			Example string
+		}
 	}
 	if err := json.Unmarshal([]byte(p.get("/").body), &d); err != nil {
 		t.Fatal(err)
 	}
 	if d.Model != "iris" || len(d.Inputs) != 1 || d.Inputs[0].Name != "X" || fmt.Sprint(d.Inputs[0].Shape) != "[-1 4]" ||
-		len(d.Outputs) != 2 || fmt.Sprint(d.Outputs[1].Labels) != "[0 1 2]" || len(d.Accepts) < 5 || !strings.Contains(d.Example, "curl") {
+		len(d.Outputs) != 2 || fmt.Sprint(d.Outputs[1].Labels) != "[0 1 2]" || len(d.Formats) < 5 || !d.Formats[0].Accepts || !strings.Contains(d.Formats[0].Example, "curl") {
 		t.Errorf("GET / says %+v", d)
 	}
 }
@@ -317,7 +319,7 @@ func TestEmptyBodiesOfRecordFormatsAre204(t *testing.T) {
 	for _, c := range []struct {
 		contentType string
 		status      int
-	}{{"text/csv", 204}, {"application/jsonlines", 204}, {"application/x-ndjson", 204}, {"application/json", 400}, {"application/x-npy", 400}, {"application/x-npz", 400}} {
+	}{{"text/csv", 204}, {"application/jsonlines", 204}, {"application/x-ndjson", 204}, {"text/x-libsvm", 204}, {"application/x-recordio-protobuf", 204}, {"application/x-parquet", 400}, {"image/png", 400}, {"application/json", 400}, {"application/x-npy", 400}, {"application/x-npz", 400}} {
 		if a := p.invoke(c.contentType, ""); a.status != c.status || c.status == 204 && a.body != "" {
 			t.Errorf("%s: %d %q, want %d", c.contentType, a.status, a.body, c.status)
 		}

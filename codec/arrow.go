@@ -129,7 +129,7 @@ func (s *arrowStream) next() (kind int, header flatTable, body []byte, ok bool, 
 
 // readBatches reads all that follows the schema.
 func (s *arrowStream) readBatches() error {
-	s.read = func(int) error { return nil }
+	s.read = func(int, runtime.DType) error { return nil }
 	s.encoded, s.dictionaries = make(map[int]*arrowField), make(map[int]*arrowEntries)
 	for i := range s.fields {
 		f := &s.fields[i]

@@ -16,6 +16,7 @@ var differentials = []differential{
 	{format: "json/pandas", codec: codec.JSON{}, requests: true},
 	{format: "json/infer", codec: codec.JSON{}, requests: true},
 	{format: "json", codec: codec.JSON{}, outputs: jsonOutputs},
+	{format: "v2binary", codec: codec.V2Binary{}, requests: true, outputs: v2BinaryOutputs},
 	{format: "jsonlines", codec: codec.JSONLines{}, requests: true, outputs: lineOutputs},
 	{format: "csv", codec: codec.CSV{}, requests: true, outputs: csvOutputs},
 	{format: "csv/pandas", codec: codec.CSV{}, requests: true, outputs: pandasOutputs},
@@ -25,6 +26,9 @@ var differentials = []differential{
 	{format: "octet-stream", codec: codec.Raw{}, binary: true, requests: true, outputs: rawOutputs},
 	{format: "recordio", codec: codec.RecordIO{}, requests: true, outputs: recordOutputs},
 	{format: "libsvm", codec: codec.LibSVM{}, requests: true},
+	{format: "parquet", codec: codec.Parquet{}, requests: true, outputs: parquetOutputs},
+	{format: "arrow", codec: codec.Arrow{}, requests: true},
+	{format: "image", codec: codec.Image{}, binary: true, requests: true},
 	{format: "text", codec: codec.Text{}, requests: true, outputs: textOutputs},
 }
 
@@ -37,10 +41,20 @@ func jsonOutputs(v values) ([]runtime.Tensor, codec.Reply) {
 	r.Dialect = pick(v, codec.Rows, codec.Bare, codec.Columns, codec.V2)
 	r.Model = "m"
 	if r.Dialect == codec.V2 {
-		r.ID = "1" + v.text()
+		r.ID = v.text()
+		r.Binary = v.chance(.3)
+		for i := range out {
+			if v.chance(.2) {
+				r.Outputs = append(r.Outputs, codec.Output{Name: out[i].Name, Binary: v.chance(.5)})
+			}
+		}
 	}
 	r.Params = v.probabilities()
 	return out, r
+}
+
+func v2BinaryOutputs(v values) ([]runtime.Tensor, codec.Reply) {
+	return v.outputs(4, everyType), codec.Reply{Found: codec.Found{Dialect: codec.V2, ID: v.text()}, Model: "m"}
 }
 
 func (v values) probabilities() map[string]string {
@@ -111,6 +125,12 @@ func csvOutputs(v values) ([]runtime.Tensor, codec.Reply) {
 	if v.chance(.3) {
 		r.Params["delimiter"] = pick(v, ";", "\t", "|")
 	}
+	return out, r
+}
+
+func parquetOutputs(v values) ([]runtime.Tensor, codec.Reply) {
+	out, r := csvOutputs(v)
+	r.Params = nil
 	return out, r
 }
 

@@ -38,7 +38,7 @@ func Negotiate(accept, fallback, request string) (c Codec, params map[string]str
 	if acceptsAll(accept) {
 		accept = "application/json"
 	}
-	if f := formatOf(accept); writes(f.codec) {
+	if f := formatOf(accept); Writes(f.codec) {
 		return f.codec, nil, replyType(f.name, nil), nil
 	}
 	ranges, err := parseAccept(accept)
@@ -54,7 +54,7 @@ func Negotiate(accept, fallback, request string) (c Codec, params map[string]str
 		}
 	}
 	if best < 0 {
-		return nil, nil, "", fmt.Errorf("%w: nothing that can be written matches Accept %s; it can be %s", ErrNotAcceptable, quote(accept), supported(writes))
+		return nil, nil, "", fmt.Errorf("%w: nothing that can be written matches Accept %s; it can be %s", ErrNotAcceptable, quote(accept), supported(Writes))
 	}
 	return c, params, contentType, nil
 }
@@ -145,11 +145,11 @@ func quality(params map[string]string) (int, error) {
 func (r acceptRange) choose(all []acceptRange, fallback, request string) (format, map[string]string, bool) {
 	if r.level == 2 {
 		f := formats[r.Type]
-		return f, r.Params, writes(f.codec) && r.checkCharset() == nil
+		return f, r.Params, Writes(f.codec) && r.checkCharset() == nil
 	}
 	try := func(name string) (format, bool) {
 		f := formats[name]
-		return f, writes(f.codec) && r.covers(f.name) && !namedIn(all, r.level, f.codec)
+		return f, Writes(f.codec) && r.covers(f.name) && !namedIn(all, r.level, f.codec)
 	}
 	if fallback == "" {
 		fallback = "application/json"

@@ -19,8 +19,9 @@ type table struct {
 	room    int // bytes that the columns may still take
 	columns []column
 
-	// read reads the values of a column where that is not done yet.
-	read func(i int) error
+	// read reads the values of a column where that is not done yet. Those that
+	// are not of type d need to last until the next call only.
+	read func(i int, d runtime.DType) error
 }
 
 // A column has rows*width elements.
@@ -286,7 +287,7 @@ func (t *table) load(c int, d runtime.DType) error {
 	if col.refused != "" {
 		return fmt.Errorf("it is %s: send bools, integers, floats or strings, or lists of those", col.refused)
 	}
-	if err := t.read(c); err != nil {
+	if err := t.read(c, d); err != nil {
 		return err
 	}
 	if d == runtime.Undefined {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+
+	"github.com/claryhq/clary/runtime"
 )
 
 // The types of page.
@@ -88,9 +90,10 @@ func (p *parquetPage) readV2(t *thriftReader) {
 
 // pageScratch is memory that pages share.
 type pageScratch struct {
-	page []byte // one that is decompressed
-	def  []uint8
-	rep  []uint8
+	page   []byte // one that is decompressed
+	values []byte // of a column, before they are converted
+	def    []uint8
+	rep    []uint8
 }
 
 // A parquetColumn is a column whose chunks are being read.
@@ -109,7 +112,7 @@ type parquetColumn struct {
 }
 
 // readColumn reads all values of a column.
-func (f *parquetFile) readColumn(i int) error {
+func (f *parquetFile) readColumn(i int, d runtime.DType) error {
 	r := parquetColumn{parquetFile: f, leaf: &f.leaves[i], col: &f.columns[i]}
 	stored := r.leaf.stored
 	total := 0
@@ -123,7 +126,14 @@ func (f *parquetFile) readColumn(i int) error {
 		}
 		total += n
 	}
-	r.cells = makeCells(stored, total)
+	if size := stored.Size(); d.Known() && d != stored && size > 0 {
+		if cap(f.values) < total*size {
+			f.values = runtime.Bytes(runtime.Make(runtime.Uint64, (total*size+7)/8))
+		}
+		r.cells = cells{raw: f.values[:total*size], size: size}
+	} else {
+		r.cells = makeCells(stored, total)
+	}
 	if r.col.list {
 		r.col.width = -1
 	}

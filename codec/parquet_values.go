@@ -183,11 +183,11 @@ func readHybrid[T uint8 | uint32](h *hybrid, dst []T) error {
 	return nil
 }
 
-// unpack reads values of width bits, at most 32, from the bit at of b on.
-func unpack[T uint8 | uint32](dst []T, b []byte, at, width int) {
+// unpack reads values of width bits, at most 64, from the bit at of b on.
+func unpack[T uint8 | uint32 | uint64](dst []T, b []byte, at, width int) {
 	mask := uint64(1)<<width - 1
 	i := 0
-	for ; i < len(dst) && at>>3+8 <= len(b); i++ {
+	for ; i < len(dst) && width <= 57 && at>>3+8 <= len(b); i++ {
 		dst[i] = T(binary.LittleEndian.Uint64(b[at>>3:]) >> (at & 7) & mask)
 		at += width
 	}
@@ -247,8 +247,9 @@ func readDelta[T uint32 | uint64](dst []T, b []byte) (rest []byte, err error) {
 			packed := r.b[r.i : r.i+size]
 			r.i += size
 			n := min(per, len(dst))
-			for i := range dst[:n] {
-				last += least + T(bitsAt(packed, i*int(width), int(width)))
+			unpack(dst[:n], packed, 0, int(width))
+			for i, delta := range dst[:n] {
+				last += least + delta
 				dst[i] = last
 			}
 			dst = dst[n:]

@@ -13,8 +13,8 @@ func All() []Codec {
 // A reader is a codec that only decodes: no Accept chooses it.
 type reader interface{ readsOnly() }
 
-// writes reports whether c, which may be nil, can write a reply.
-func writes(c Codec) bool {
+// Writes reports whether c, which may be nil, can write a reply.
+func Writes(c Codec) bool {
 	_, only := c.(reader)
 	return c != nil && !only
 }

@@ -23,3 +23,15 @@ def entry(name, array):
 def wanted(rng, name, array):
     """A model's input that takes array."""
     return entry(name, array) | {"shape": values.opened(rng, array.shape)}
+
+
+def wanted_columns(rng, tensors):
+    """The inputs of a model that takes tensors as columns: at most one leaves open how many it takes."""
+    want = [wanted(rng, *t) for t in tensors]
+    open = False
+    for w, (_, array) in zip(want, tensors):
+        for i in range(1, len(w["shape"])):
+            if open:
+                w["shape"][i] = array.shape[i]
+            open = open or w["shape"][i] < 0
+    return want

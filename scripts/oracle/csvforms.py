@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 import values
-from case import Case, wanted
+from case import Case, wanted, wanted_columns
 from jsontext import numerals
 from values import chance, pick
 
@@ -39,18 +39,6 @@ def inputs(rng, rows, types):
     return out
 
 
-def wants(rng, tensors):
-    """The model's inputs, of which at most one leaves its columns open."""
-    want = [wanted(rng, *t) for t in tensors]
-    open = False
-    for w, (_, array) in zip(want, tensors):
-        for i in range(1, len(w["shape"])):
-            if open:
-                w["shape"][i] = array.shape[i]
-            open = open or w["shape"][i] < 0
-    return want
-
-
 def by_csv(rng, table, delimiter, lines):
     """What Python's csv writes of rows of text."""
     for quoting in [pick(rng, [csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), csv.QUOTE_ALL]:
@@ -77,7 +65,7 @@ def encode(rng, text):
 def write_csv(rng):
     rows = max(values.rows(rng), 1)
     tensors = inputs(rng, rows, values.EVERY)
-    want, params, note = wants(rng, tensors), {}, ""
+    want, params, note = wanted_columns(rng, tensors), {}, ""
     delimiter = pick(rng, [",", ",", ",", ";", "\t", "|"])
     if delimiter != ",":
         params["delimiter"] = delimiter
@@ -109,7 +97,7 @@ def write_pandas(rng):
         np.savetxt(out, array, delimiter=",", fmt=pick(rng, ["%.18e", "%s", "%.17g"] if array.dtype.kind == "f" else ["%s", "%d"]))
         if array.dtype.kind == "f" and any(abs(v) > 2**53 and v.is_integer() for v in array.astype(np.float64).ravel()):
             return write_pandas(rng)  # an integer that a float does not hold for certain
-        return Case(out.getvalue().encode(), [("x", array)], wants(rng, [("x", array)]), note="savetxt")
+        return Case(out.getvalue().encode(), [("x", array)], wanted_columns(rng, [("x", array)]), note="savetxt")
     tensors = [(name, values.data(rng, t, rows)) for name, t in zip(values.names(rng, n), types)]
     frame = pd.DataFrame({name: pd.Series(a, dtype=object if a.dtype == object else a.dtype) for name, a in tensors})
     header = chance(rng, .5)

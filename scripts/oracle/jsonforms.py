@@ -1,47 +1,14 @@
 """JSON in the dialects of model servers, and JSON Lines."""
 import json
-import math
 
 import numpy as np
 
 import values
 from case import Case, wanted
-from jsontext import dump, nested, numerals, words
+from jsontext import dump, load, nested, to_array
+from jsonvalues import a_numeral, how_many, inputs, said, wants
+from v2forms import read_v2, read_v2_binary
 from values import chance, pick
-
-V2 = {"BOOL": "bool", "BYTES": "string", "FP16": "float16", "FP32": "float32", "FP64": "float64", "BF16": "bfloat16",
-      "FLOAT8E4M3FN": "float8e4m3fn", "FLOAT8E4M3FNUZ": "float8e4m3fnuz", "FLOAT8E5M2": "float8e5m2", "FLOAT8E5M2FNUZ": "float8e5m2fnuz",
-      } | {name.upper(): name for name in values.INTEGERS}
-V2_NAMES = {v: k for k, v in V2.items()}
-
-
-def said(rng, array):
-    """array's values for a body: without JSON's missing numbers, or with the words for them."""
-    return words(nested(array)) if chance(rng, .5) else nested(array)
-
-
-def a_numeral(rng, tensors):
-    """What writes the numbers of tensors, if they are of one type."""
-    types = {values.type_name(a) for _, a in tensors}
-    return numerals(rng, types.pop()) if len(types) == 1 else None
-
-
-def inputs(rng, n, rows=None, rank=None):
-    """n named tensors, of as many rows if rows says how many."""
-    out = []
-    for name in values.names(rng, n):
-        r = rank or int(rng.choice([1, 2, 3], p=[.3, .5, .2])) if rows is not None else rank
-        out.append((name, values.tensor(rng, pick(rng, values.EVERY), values.shape(rng, r, rows))))
-    return out
-
-
-def wants(rng, tensors):
-    return [wanted(rng, *t) for t in tensors]
-
-
-def how_many(rng):
-    """How many inputs a model has."""
-    return int(rng.choice([1, 2, 3, 20], p=[.6, .2, .15, .05]))
 
 
 def write_bare(rng):
@@ -130,38 +97,6 @@ def write_inputs(rng):
     return Case(dump(rng, around(rng, {"inputs": document}), a_numeral(rng, tensors)), tensors, want, dialect="columns")
 
 
-def shuffled(rng, members):
-    keys = list(members)
-    return {keys[i]: members[keys[i]] for i in rng.permutation(len(keys))}
-
-
-def write_v2(rng):
-    tensors = inputs(rng, how_many(rng))
-    want, sent, expected, notes = wants(rng, tensors), [], [], []
-    for i, (name, array) in enumerate(tensors):
-        data = said(rng, array)
-        if chance(rng, .7):
-            data = said(rng, array.ravel())
-        elif array.ndim == 0:
-            data = [data]
-        sent.append({"name": name, "shape": list(array.shape), "datatype": V2_NAMES[values.type_name(array)], "data": data})
-        if chance(rng, .1):
-            sent[-1]["parameters"] = {"content_type": "np", "n": [1, {}]}
-        if chance(rng, .2) and (other := values.convert(rng, array)) is not None:
-            want[i]["dtype"] = values.type_name(other)
-            array = other
-            notes.append(f"{sent[-1]['datatype']} to {want[i]['dtype']}")
-        expected.append((name, array))
-    document, found = {"inputs": [shuffled(rng, sent[i]) for i in rng.permutation(len(sent))]}, {}
-    if chance(rng, .5):
-        document["id"] = found["id"] = values.text(rng)
-    if chance(rng, .3):
-        found["outputs"] = values.names(rng, int(rng.integers(1, 4)))
-        document["outputs"] = [shuffled(rng, {"name": n, "parameters": {"binary_data": False}}) for n in found["outputs"]]
-    form = a_numeral(rng, tensors) if not notes else None
-    return Case(dump(rng, shuffled(rng, document), form), expected, want, dialect="v2", note="; ".join(notes), options=found)
-
-
 def write_pandas(rng):
     import pandas as pd
     rows, n = max(values.rows(rng), 1), int(rng.integers(1, 6))
@@ -214,45 +149,6 @@ def write_infer(rng):
     return Case(dump(rng, {"inputs": {name: nested(a) for name, a in tensors}}), tensors, dialect="columns")
 
 
-WRITE = {"json/bare": write_bare, "json/instances": write_instances, "json/inputs": write_inputs, "json/v2": write_v2,
-         "json/pandas": write_pandas, "json/infer": write_infer, "jsonlines": write_lines}
-
-
-def load(text):
-    """JSON as the standard has it: Python takes NaN too."""
-    def refuse(word):
-        raise ValueError(f"{word} is no JSON")
-    return json.loads(text, parse_constant=refuse)
-
-
-def flat(value, dims):
-    """The elements of nested lists, which must be of that shape."""
-    if not dims:
-        assert not isinstance(value, (list, dict)), f"{value!r} where an element is wanted"
-        return [value]
-    assert isinstance(value, list) and len(value) == dims[0], f"{value!r} where {dims} is wanted"
-    return [e for v in value for e in flat(v, dims[1:])]
-
-
-def element(value, dtype):
-    if dtype == "string":
-        assert isinstance(value, str), value
-    elif dtype == "bool":
-        assert isinstance(value, bool), value
-    elif values.is_float(dtype):
-        if isinstance(value, str):
-            value = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[value]
-        assert isinstance(value, (int, float)) and not isinstance(value, bool), value
-        return float(value)
-    else:
-        assert isinstance(value, int) and not isinstance(value, bool), value
-    return value
-
-
-def array(value, t, dims=None):
-    elements = [element(v, t["dtype"]) for v in flat(value, t["shape"] if dims is None else dims)]
-    return np.array(elements, dtype=values.numpy_type(t["dtype"])).reshape(t["shape"])
-
 
 def common_rows(tensors):
     return all(t["shape"] for t in tensors) and len({t["shape"][0] for t in tensors}) == 1
@@ -287,19 +183,12 @@ def from_rows(spec, rows):
     return [[row[t["name"]] for row in rows] for t in tensors]
 
 
-def read_v2(spec, document):
-    assert document["model_name"] == "m" and document.get("id") == spec["options"]["id"]
-    out = []
-    for t, o in zip(spec["tensors"], document["outputs"], strict=True):
-        assert o["name"] == t["name"] and V2[o["datatype"]] == t["dtype"] and o["shape"] == t["shape"], o
-        out.append((o["name"], array(o["data"], t, [math.prod(t["shape"])])))
-    return out
-
-
 def read_json(spec, body):
+    if spec["options"]["type"]:
+        return read_v2_binary(spec, body, spec["options"]["binary"].get)
     document, tensors, dialect = load(body), spec["tensors"], spec["dialect"]
     if dialect == "v2":
-        return read_v2(spec, document)
+        return read_v2(spec, document, b"", spec["options"]["binary"].get)
     if dialect == "rows" and common_rows(tensors):
         columns = from_rows(spec, document["predictions"])
     elif dialect == "bare" and common_rows(tensors) and any(entries(spec)):
@@ -311,7 +200,7 @@ def read_json(spec, body):
             document = document["outputs"]
         assert list(document) == [t["name"] for t in tensors], document
         columns = list(document.values())
-    return [(t["name"], array(c, t)) for t, c in zip(tensors, columns, strict=True)]
+    return [(t["name"], to_array(c, t)) for t, c in zip(tensors, columns, strict=True)]
 
 
 def read_lines(spec, body):
@@ -321,7 +210,9 @@ def read_lines(spec, body):
     if spec["options"]["trailing"] and lines:
         assert lines.pop() == ""
     columns = from_rows(spec, [load(line) for line in lines])
-    return [(t["name"], array(c, t)) for t, c in zip(spec["tensors"], columns, strict=True)]
+    return [(t["name"], to_array(c, t)) for t, c in zip(spec["tensors"], columns, strict=True)]
 
 
+WRITE = {"json/bare": write_bare, "json/instances": write_instances, "json/inputs": write_inputs, "json/pandas": write_pandas,
+         "json/infer": write_infer, "jsonlines": write_lines}
 READ = {"json": read_json, "jsonlines": read_lines}

@@ -88,3 +88,39 @@ def numerals(rng, dtype):
         return repr(v)
 
     return put
+
+
+def load(text):
+    """JSON as the standard has it: Python takes NaN too."""
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+    return json.loads(text, parse_constant=refuse)
+
+
+def flat(value, dims):
+    """The elements of nested lists, which must be of that shape."""
+    if not dims:
+        assert not isinstance(value, (list, dict)), f"{value!r} where an element is wanted"
+        return [value]
+    assert isinstance(value, list) and len(value) == dims[0], f"{value!r} where {dims} is wanted"
+    return [e for v in value for e in flat(v, dims[1:])]
+
+
+def element(value, dtype):
+    if dtype == "string":
+        assert isinstance(value, str), value
+    elif dtype == "bool":
+        assert isinstance(value, bool), value
+    elif values.is_float(dtype):
+        if isinstance(value, str):
+            value = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[value]
+        assert isinstance(value, (int, float)) and not isinstance(value, bool), value
+        return float(value)
+    else:
+        assert isinstance(value, int) and not isinstance(value, bool), value
+    return value
+
+
+def to_array(value, t, dims=None):
+    elements = [element(v, t["dtype"]) for v in flat(value, t["shape"] if dims is None else dims)]
+    return np.array(elements, dtype=values.numpy_type(t["dtype"])).reshape(t["shape"])

@@ -23,9 +23,12 @@ from case import entry
 
 # The formats of each module: only what a test asks for is imported.
 MODULES = {
-    "jsonforms": ["json", "json/bare", "json/instances", "json/inputs", "json/v2", "json/pandas", "json/infer", "jsonlines"],
+    "jsonforms": ["json", "json/bare", "json/instances", "json/inputs", "json/pandas", "json/infer", "jsonlines"],
+    "v2forms": ["json/v2", "v2binary"],
     "csvforms": ["csv", "csv/pandas"],
     "arrays": ["npy", "npz", "npz/sparse", "octet-stream"],
+    "tables": ["parquet", "arrow"],
+    "images": ["image"],
     "records": ["recordio", "libsvm", "text"],
 }
 
