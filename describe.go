@@ -33,7 +33,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := description{Model: m.name, Inputs: ports(m.inputs), Outputs: ports(m.outputs),
-		Formats: formats(m.inputs, m.outputs, nil, r.Host), Server: "clary " + Version}
+		Formats: formats(m.inputs, m.outputs, m.formats, r.Host), Server: "clary " + Version}
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

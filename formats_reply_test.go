@@ -215,7 +215,46 @@ func TestWhatComesOutIsSaidEverywhere(t *testing.T) {
 	}
 }
 
-// A request that sets the sparse form against a model, by media type.
+// The lines to paste follow what clary.yaml and the settings change.
+func TestPastedLinesWorkUnderEveryStyle(t *testing.T) {
+	for _, c := range []struct {
+		model, yaml string
+		env         []string
+	}{
+		{"text", "reply: {style: huggingface}", nil},
+		{"iris", "reply: {style: xgboost}\nlibsvm: {index_base: 0}", nil},
+		{"iris", "reply: {style: predictions, fields: {score: \"output_probability[1]\"}}", nil},
+		{"mixed", "reply: {style: tfs}", []string{"SAGEMAKER_SPARKML_SCHEMA=" + mixedSchema}},
+	} {
+		p := start(t, "serve", c.env, artifactOf(t, c.model, "clary.yaml", c.yaml))
+		var d struct {
+			Formats []struct {
+				MediaType string `json:"media_type"`
+				Accepts   bool
+				Example   string
+			}
+		}
+		if err := json.Unmarshal([]byte(p.get("/").body), &d); err != nil {
+			t.Fatal(err)
+		}
+		csv := false
+		for _, f := range d.Formats {
+			csv = csv || f.MediaType == "text/csv" && f.Accepts
+			if f.Example == "" || strings.Contains(f.Example, "python3") {
+				continue
+			}
+			out, err := exec.Command("bash", "-c", f.Example+" -f").CombinedOutput()
+			if err != nil || len(out) == 0 {
+				t.Errorf("%s %s: %s: %s, %v", c.model, c.yaml, f.Example, out, err)
+			}
+		}
+		if !csv {
+			t.Errorf("%s %s: CSV is not accepted: %+v", c.model, c.yaml, d.Formats)
+		}
+	}
+}
+
+// Dense and sparse rows, in each media type that has them.
 func TestBuiltInAlgorithmsRequestsReachTheModel(t *testing.T) {
 	p := start(t, "serve", nil, iris)
 	dense := p.invoke("text/csv", "6.0,0,0,1.5\n6.0,2.2,5.0,1.5")

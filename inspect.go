@@ -40,6 +40,10 @@ func inspect(args []string, w io.Writer) (err error) {
 		return err
 	}
 
+	options, err := codecOptions(&Config{}, a)
+	if err != nil {
+		return err
+	}
 	outputs := g.Outputs
 	chain, err := outputChain(&Config{}, a, outputs)
 	if err != nil {
@@ -78,7 +82,7 @@ func inspect(args []string, w io.Writer) (err error) {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return inspectFormats(w, formats(g.Inputs, g.Outputs, nil, "localhost:8080"))
+	return inspectFormats(w, formats(g.Inputs, outputs, options, "localhost:8080"))
 }
 
 // inspectFormats prints a line to paste for each format that the model takes,

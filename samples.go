@@ -33,7 +33,11 @@ func formats(inputs, outputs []runtime.Info, options *codec.Options, host string
 	for _, c := range codec.All() {
 		for _, mediaType := range shown(c) {
 			f := format{MediaType: mediaType, Emits: emits(c, outputs)}
-			body := sampleBody(c, mediaType, inputs, ones)
+			body := sampleBody(c, withDefaults(mediaType, options), inputs, ones)
+			if _, csv := c.(codec.CSV); csv && options.SparkML != nil {
+				columns := options.SparkML.Columns()
+				body = sampleBody(c, mediaType, columns, sampleTensors(columns))
+			}
 			r := codec.Request{Want: inputs, Options: options}
 			if m, err := codec.ParseMediaType(body.mediaType); err == nil {
 				r.Params = m.Params
@@ -53,6 +57,18 @@ func formats(inputs, outputs []runtime.Info, options *codec.Options, host string
 		}
 	}
 	return list
+}
+
+// withDefaults says in a media type's parameters what an example relies on
+// where the model's options say something else.
+func withDefaults(mediaType string, o *codec.Options) string {
+	switch {
+	case mediaType == "text/csv" && o.Reply.Style == codec.HuggingFace:
+		return mediaType + "; header=absent"
+	case mediaType == "text/libsvm" && o.LibSVM.ZeroBased:
+		return mediaType + "; index_base=1"
+	}
+	return mediaType
 }
 
 // shown are the names under which a codec is listed: its canonical one, of

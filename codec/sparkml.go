@@ -92,8 +92,8 @@ func (c *Column) check() error {
 // several reports whether the column has a list of values for each row.
 func (c *Column) several() bool { return c.Struct == "vector" || c.Struct == "array" }
 
-// columns describes the columns as inputs of their own.
-func (s *Schema) columns() []runtime.Info {
+// Columns describes the columns as inputs of their own.
+func (s *Schema) Columns() []runtime.Info {
 	infos := make([]runtime.Info, len(s.Input))
 	for i, c := range s.Input {
 		infos[i] = runtime.Info{Name: c.Name, DType: sparkTypes[c.Type], Shape: []int{-1}}
@@ -107,7 +107,7 @@ func (s *Schema) columns() []runtime.Info {
 // Check reports whether rows of the schema can go to a model with these inputs,
 // and its output come from these outputs.
 func (s *Schema) Check(inputs, outputs []runtime.Info) error {
-	columns := s.columns()
+	columns := s.Columns()
 	matched, err := s.match(inputs)
 	if err != nil {
 		return err
@@ -257,7 +257,7 @@ func (s *Schema) decodeCSV(body []byte, r *Request, o csvOptions) ([]runtime.Ten
 			return nil, errorf("CSV", "", "the schema's column %s is a %s, which is several values; send application/json", quote(c.Name), c.Struct)
 		}
 	}
-	columns, err := decodeCSV(body, s.columns(), o)
+	columns, err := decodeCSV(body, s.Columns(), o)
 	if err != nil {
 		return nil, err
 	}

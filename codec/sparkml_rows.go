@@ -15,7 +15,7 @@ type schemaRows struct {
 
 func newSchemaRows(body []byte, s *Schema) (schemaRows, error) {
 	d := schemaRows{new(jsonInputs), s}
-	err := d.start(body, s.columns())
+	err := d.start(body, s.Columns())
 	d.count = 0
 	return d, err
 }
