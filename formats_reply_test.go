@@ -86,6 +86,9 @@ func TestXGBoostsOutputIsSelectedByTheEnvironment(t *testing.T) {
 	if a := p.invoke("text/csv", irisRow+"\n"+irisRow, "Accept", "application/jsonlines"); a.body != object+"\n"+object {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+	if a := p.invoke("text/csv", irisRow, "Accept", "application/x-recordio-protobuf"); a.status != 200 || !strings.Contains(a.body, "predicted_label") || !strings.Contains(a.body, "raw_scores") {
+		t.Errorf("%d %q", a.status, a.body)
+	}
 	// KServe V2 stays KServe V2, with the outputs that were selected.
 	v2 := `{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[6,2.2,5,1.5]}],"outputs":[{"name":"probability"}]}`
 	if a := p.invoke("application/json", v2, "Accept", "application/json"); a.body != `{"model_name":"iris","outputs":[{"name":"probability","datatype":"FP32","shape":[1],"data":[0.6322219]}]}` {
@@ -274,7 +277,7 @@ func TestBuiltInAlgorithmsRequestsReachTheModel(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"instances":[{"data":{"features":{"keys":[4],"shape":[4],"values":[1]}}}]}`: "the key 4",
 		`{"instances":[{"data":{"features":{"keys":[0],"shape":[5],"values":[1]}}}]}`: "a shape of 5 features where 4",
-		sparse + full: "the end of the body",
+		sparse + "\n" + full: "a value a line is application/jsonlines",
 	} {
 		if a := p.invoke("application/json", body); a.status != 400 || !strings.Contains(a.body, want) {
 			t.Errorf("%s: %d %s; want %q", body, a.status, a.body, want)

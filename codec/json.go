@@ -48,7 +48,9 @@ func decodeJSON(body, tail []byte, req *Request) ([]runtime.Tensor, error) {
 	if err := d.read(); err != nil {
 		return nil, err
 	}
-	if d.peek() != 0 || d.i < len(d.b) {
+	if c := d.peek(); c == '{' || c == '[' {
+		return nil, d.syntax("the end of the body (a value a line is application/jsonlines)")
+	} else if d.i < len(d.b) {
 		return nil, d.syntax("the end of the body")
 	}
 	if len(d.tail) > 0 {
