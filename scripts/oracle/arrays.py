@@ -42,16 +42,16 @@ def write_npy(rng):
     version = pick(rng, [None, (1, 0), (2, 0), (3, 0)])
     np.lib.format.write_array(out, file, version=version, allow_pickle=False)
     note += f", version {version}"
-    name = pick(rng, ["x", "名前", ""])
+    name, options = pick(rng, ["x", "名前", ""]), {}
     if chance(rng, .1) and values.type_name(array) not in values.SMALL:
         return Case(out.getvalue(), [("", array)], note=note)
     if chance(rng, .2) and (other := values.convert(rng, array)) is not None:
-        array, note = other, note + f", to {values.type_name(other)}"
+        array, note, options = other, note + f", to {values.type_name(other)}", {"converted": True}
     want = wanted(rng, name, array)
     if chance(rng, .1) and array.size:  # one row
         want["shape"] = [pick(rng, [-1, 1])] + list(array.shape)
         array, note = array[np.newaxis], note + ", one row"
-    return Case(out.getvalue(), [(name, array)], [want], note=note)
+    return Case(out.getvalue(), [(name, array)], [want], note=note, options=options)
 
 
 def loaded(array, dtype):
