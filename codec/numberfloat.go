@@ -97,8 +97,47 @@ func nearest(n number, text []byte) float64 {
 			return signed(v, n.neg)
 		}
 	}
+	if len(text) > enoughDigits {
+		text = n.shorten(text)
+	}
 	v, _ := strconv.ParseFloat(unsafe.String(unsafe.SliceData(text), len(text)), 64) // a range error comes with its infinity
 	return v
+}
+
+// enoughDigits are more than any number halfway between two float64 has (768):
+// of those that follow only matters whether they are zeros.
+const enoughDigits = 780
+
+// shorten returns the text of a number that rounds like n, which was scanned
+// from text, in a form in which strconv can be trusted: of more than 800 digits
+// in front of a point it loses the exponent.
+func (n *number) shorten(text []byte) []byte {
+	short := make([]byte, 0, enoughDigits+32)
+	if n.neg {
+		short = append(short, '-')
+	}
+	short = append(short, "0."...)
+	kept := 0
+	for _, c := range text {
+		if c|0x20 == 'e' {
+			break
+		}
+		if c-'0' > 9 || kept == 0 && c == '0' {
+			continue
+		}
+		if kept < enoughDigits {
+			short = append(short, c)
+			kept++
+		} else if c != '0' {
+			short = append(short, '1')
+			break
+		}
+	}
+	exp := n.exp
+	for m := n.mant; m > 0; m /= 10 {
+		exp++
+	}
+	return strconv.AppendInt(append(short, 'e'), int64(exp), 10)
 }
 
 // signed returns v, which is not negative, or -v.
