@@ -57,7 +57,9 @@ type Env struct {
 	Dir    string          // the artifact's root folder
 	Path   string          // the model file found in it, absolute; empty if there is none
 	Config artifact.Config // its clary.yaml; the zero value if there is none
-	// Open opens an ONNX file with the artifact's settings.
+	// Open opens an ONNX file with the artifact's settings; the artifact's own
+	// model with the post steps of its clary.yaml behind it, so that they are
+	// part of what its Run and its Outputs give.
 	Open func(ctx context.Context, path string) (runtime.Session, error)
 }
 
