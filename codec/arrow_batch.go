@@ -9,10 +9,6 @@ import (
 	"github.com/claryhq/clary/runtime"
 )
 
-// maxArrowRows bounds what a batch says it has; a column without buffers has
-// nothing that its rows could be held against.
-const maxArrowRows = 1 << 40
-
 // arrowValues are the elements of a field in one batch.
 type arrowValues struct {
 	data  any
@@ -45,10 +41,10 @@ func (s *arrowStream) batch(t flatTable, body []byte) (*arrowBatch, error) {
 	if b.compressed = ok; ok {
 		b.codec = compression.int(0, 1)
 	}
-	if t.bad || b.rows < 0 || b.rows > maxArrowRows-s.rows {
+	if t.bad {
 		return nil, errArrow
 	}
-	return b, nil
+	return b, s.take(b.rows, 1)
 }
 
 // node reads how many values and nulls the next field has.
@@ -293,7 +289,7 @@ func (b *arrowBatch) lists(f *arrowField, n int) (v arrowValues, err error) {
 	}
 	have := int(binary.LittleEndian.Uint64(b.nodes))
 	total := product(n, width)
-	if have < 0 || have > maxArrowRows || total < 0 || first > have || total > have-first {
+	if have < 0 || total < 0 || first > have || total > have-first {
 		return v, fmt.Errorf("%d lists of %d elements with %d values", n, width, have)
 	}
 	if v, err = b.values(f.child, have); err != nil {

@@ -61,8 +61,8 @@ func (b *arrowBatch) indices(f *arrowField, n int, v *arrowValues) error {
 		return err
 	}
 	dict := b.dictionaries[f.dictionary]
-	if dict == nil {
-		return fmt.Errorf("there is no dictionary %d", f.dictionary)
+	if dict == nil || runtime.DTypeOf(dict.data) != f.dtype {
+		return fmt.Errorf("there is no dictionary %d of %v", f.dictionary, f.dtype)
 	}
 	if err := b.take(n, elementSize(f.dtype)); err != nil {
 		return err

@@ -144,6 +144,9 @@ func (f *parquetFile) readFooter(body []byte) error {
 		return errorf("Parquet", "", "the footer does not say how many rows there are")
 	}
 	f.rows = rows
+	if err := f.take(rows, 1); err != nil {
+		return errorf("Parquet", "", "%s", err)
+	}
 	leaves, err := f.readSchema(nodes)
 	if err != nil {
 		return err
@@ -184,7 +187,7 @@ func (f *parquetFile) readChunk(t *thriftReader) parquetChunk {
 			t.fields(func(field int) bool {
 				switch field {
 				case 4<<4 | thriftI32:
-					c.codec = t.int()
+					c.codec = t.i32()
 				case 5<<4 | thriftI64:
 					c.values = t.int()
 				case 7<<4 | thriftI64:

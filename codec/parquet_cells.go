@@ -154,9 +154,8 @@ func concat(a, b any) any {
 	}
 }
 
-// weave lays columns of one type out side by side.
-func weave(parts []*column, rows, width int) any {
-	d := runtime.DTypeOf(parts[0].data)
+// weave lays columns of type d out side by side.
+func weave(d runtime.DType, parts []*column, rows, width int) any {
 	data := runtime.Make(d, rows*width)
 	if text, ok := data.([]string); ok {
 		weaveOf(text, parts, rows, width, func(data any) []string { return data.([]string) })

@@ -46,8 +46,9 @@ func newTable(format string, body int) *table {
 	return &table{format: format, body: body, room: maxDense(body)}
 }
 
-// take takes n elements of size bytes from what the columns may still take.
-// It is asked before they are allocated.
+// take takes n elements of size bytes from what the columns may still take. It
+// is asked before they are allocated. A row takes a byte by itself, for what it
+// costs to go through rows of nothing.
 func (t *table) take(n, size int) error {
 	if n < 0 || size > 0 && n > t.room/size {
 		return fmt.Errorf("the columns take more than %d bytes once they are decoded, 64 MiB or %d times the body: send fewer rows at a time", maxDense(t.body), denseRatio)
@@ -124,7 +125,7 @@ func (t *table) assign(want []runtime.Info, used []int) ([][]int, error) {
 		return shares, nil
 	}
 	open := -1
-	if len(want) == 1 {
+	if len(want) == 1 && rowWidth(&want[0], t.rows) != 0 {
 		open = 0 // whatever there is: its shape is held against that
 	}
 	for i := range want {
@@ -270,9 +271,11 @@ func (t *table) tensor(info *runtime.Info, columns []int) (runtime.Tensor, error
 	case !parts[0].list:
 		shape = shape[:1]
 	}
-	tensor := runtime.Tensor{Name: info.Name, Shape: shape, Data: parts[0].data}
-	if len(parts) > 1 {
-		tensor.Data = weave(parts, t.rows, width)
+	tensor := runtime.Tensor{Name: info.Name, Shape: shape}
+	if len(parts) == 1 {
+		tensor.Data = parts[0].data
+	} else {
+		tensor.Data = weave(info.DType, parts, t.rows, width)
 	}
 	for _, p := range parts {
 		p.data = nil

@@ -16,7 +16,7 @@ const pageBytes = 1 << 20
 
 // maxParquetColumns bounds the columns of a reply, of which each takes about
 // 150 bytes beside its values.
-const maxParquetColumns = 1 << 20
+const maxParquetColumns = 1 << 18
 
 // A parquetOutput is a column that is being written.
 type parquetOutput struct {
@@ -66,7 +66,7 @@ func (Parquet) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error
 func parquetOutputs(outputs []csvOutput) ([]parquetOutput, error) {
 	n := 0
 	for _, o := range outputs {
-		if n += min(o.width, maxParquetColumns); n > maxParquetColumns {
+		if n += o.width; o.width > maxParquetColumns || n > maxParquetColumns {
 			return nil, fmt.Errorf("%w: the outputs have more than %d values a row, a column each: accept application/x-npz", ErrNotAcceptable, maxParquetColumns)
 		}
 	}
@@ -200,19 +200,13 @@ func appendWide[T int8 | int16 | uint8 | uint16](dst []byte, data []T, c *parque
 type parquetType struct {
 	physical  int
 	converted int // -1 for none
-	logical   int
-	bits      int
-	unsigned  bool
+	parquetLogical
 }
 
 func parquetTypeOf(d runtime.DType) parquetType {
 	integer := func(physical, bits int, unsigned bool) parquetType {
-		for i, c := range convertedTypes {
-			if c.logical == logicalInteger && c.bits == bits && c.unsigned == unsigned {
-				return parquetType{physical, i, logicalInteger, bits, unsigned}
-			}
-		}
-		return parquetType{physical: physical, converted: -1}
+		is := parquetLogical{logicalInteger, bits, unsigned}
+		return parquetType{physical, slices.Index(convertedTypes[:], is), is}
 	}
 	switch d {
 	case runtime.Bool:
@@ -230,9 +224,9 @@ func parquetTypeOf(d runtime.DType) parquetType {
 	case runtime.Float64:
 		return parquetType{physical: parquetDouble, converted: -1}
 	case runtime.Float16:
-		return parquetType{physical: parquetFixed, converted: -1, logical: logicalFloat16}
+		return parquetType{parquetFixed, -1, parquetLogical{logical: logicalFloat16}}
 	case runtime.String:
-		return parquetType{physical: parquetByteArray, converted: 0, logical: logicalString}
+		return parquetType{parquetByteArray, 0, convertedTypes[0]}
 	}
 	return parquetType{physical: parquetFloat, converted: -1}
 }

@@ -36,22 +36,22 @@ func readPage(t *thriftReader) parquetPage {
 	t.fields(func(field int) bool {
 		switch field {
 		case 1<<4 | thriftI32:
-			p.kind = t.int()
+			p.kind = t.i32()
 		case 2<<4 | thriftI32:
-			p.size = t.int()
+			p.size = t.i32()
 		case 3<<4 | thriftI32:
-			p.stored = t.int()
+			p.stored = t.i32()
 		case 5<<4 | thriftStruct, 7<<4 | thriftStruct:
 			t.fields(func(field int) bool {
 				switch field {
 				case 1<<4 | thriftI32:
-					p.values = t.int()
+					p.values = t.i32()
 				case 2<<4 | thriftI32:
-					p.encoding = t.int()
+					p.encoding = t.i32()
 				case 3<<4 | thriftI32:
-					p.defEncoding = t.int()
+					p.defEncoding = t.i32()
 				case 4<<4 | thriftI32:
-					p.repEncoding = t.int()
+					p.repEncoding = t.i32()
 				default:
 					return false
 				}
@@ -72,13 +72,13 @@ func (p *parquetPage) readV2(t *thriftReader) {
 	t.fields(func(field int) bool {
 		switch field {
 		case 1<<4 | thriftI32:
-			p.values = t.int()
+			p.values = t.i32()
 		case 4<<4 | thriftI32:
-			p.encoding = t.int()
+			p.encoding = t.i32()
 		case 5<<4 | thriftI32:
-			p.defLevels = t.int()
+			p.defLevels = t.i32()
 		case 6<<4 | thriftI32:
-			p.repLevels = t.int()
+			p.repLevels = t.i32()
 		case 7<<4 | thriftTrue, 7<<4 | thriftFalse:
 			p.compressed = field&15 == thriftTrue
 		default:
@@ -166,7 +166,7 @@ func (r *parquetColumn) readChunk(chunk *parquetChunk) error {
 			return fmt.Errorf("a page's header: %w", t.err)
 		case p.stored < 0 || p.stored > len(b)-t.i:
 			return fmt.Errorf("a page of %d bytes, where %d are left", p.stored, len(b)-t.i)
-		case p.size < 0 || p.size+t.i > r.pages:
+		case p.size < 0 || p.size > r.pages-t.i:
 			return fmt.Errorf("decompressed its pages take more than %d bytes, 64 MiB or %d times the body: send fewer rows at a time", maxDense(r.body), denseRatio)
 		}
 		r.pages -= p.size + t.i

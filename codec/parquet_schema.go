@@ -45,12 +45,15 @@ const (
 	logicalFloat16   = 15
 )
 
-// convertedTypes gives the logical type of each of the older converted types.
-var convertedTypes = [...]struct {
+// A parquetLogical is a logical type.
+type parquetLogical struct {
 	logical  int
-	bits     int
+	bits     int // of logicalInteger
 	unsigned bool
-}{
+}
+
+// convertedTypes gives the logical type of each of the older converted types.
+var convertedTypes = [...]parquetLogical{
 	0: {logical: logicalString}, 1: {logical: logicalMap}, 2: {logical: logicalMap}, 3: {logical: logicalList},
 	4: {logical: logicalEnum}, 5: {logical: logicalDecimal}, 6: {logical: logicalDate}, 7: {logical: logicalTime},
 	8: {logical: logicalTime}, 9: {logical: logicalTimestamp}, 10: {logical: logicalTimestamp},
@@ -66,9 +69,7 @@ type parquetNode struct {
 	size       int // of parquetFixed, in bytes
 	repetition int
 	children   int
-	logical    int
-	bits       int // of logicalInteger
-	unsigned   bool
+	parquetLogical
 }
 
 // readNode reads a SchemaElement.
@@ -78,17 +79,17 @@ func readNode(t *thriftReader) parquetNode {
 	t.fields(func(field int) bool {
 		switch field {
 		case 1<<4 | thriftI32:
-			n.physical = t.int()
+			n.physical = t.i32()
 		case 2<<4 | thriftI32:
-			n.size = t.int()
+			n.size = t.i32()
 		case 3<<4 | thriftI32:
-			n.repetition = t.int()
+			n.repetition = t.i32()
 		case 4<<4 | thriftBinary:
 			n.name = string(t.bytes())
 		case 5<<4 | thriftI32:
-			n.children = t.int()
+			n.children = t.i32()
 		case 6<<4 | thriftI32:
-			converted = t.int()
+			converted = t.i32()
 		case 10<<4 | thriftStruct:
 			n.readLogical(t)
 		default:
@@ -99,8 +100,7 @@ func readNode(t *thriftReader) parquetNode {
 	if n.logical == logicalNone && converted >= 0 {
 		n.logical = -1 // one that is not known
 		if converted < len(convertedTypes) {
-			c := convertedTypes[converted]
-			n.logical, n.bits, n.unsigned = c.logical, c.bits, c.unsigned
+			n.parquetLogical = convertedTypes[converted]
 		}
 	}
 	return n
@@ -203,11 +203,11 @@ func (f *parquetFile) readSchema(nodes []parquetNode) (leaves int, err error) {
 	if len(nodes) == 0 || nodes[0].physical >= 0 {
 		return 0, errorf("Parquet", "", "the file has no schema")
 	}
+	if end, _ := subtree(nodes, 0); end != len(nodes) {
+		return 0, errorf("Parquet", "", "the schema is malformed")
+	}
 	for at := 1; at < len(nodes); {
 		end, n := subtree(nodes, at)
-		if end < 0 {
-			return 0, errorf("Parquet", "", "the schema is malformed")
-		}
 		top := &nodes[at]
 		if err := f.take(columnOverhead+len(top.name), 1); err != nil {
 			return 0, errorf("Parquet", "", "%s", err)

@@ -55,10 +55,20 @@ func (t *thriftReader) uint() uint64 {
 	return v
 }
 
-// int reads an i16, i32 or i64.
+// int reads an i16 or i64.
 func (t *thriftReader) int() int {
 	u := t.uint()
 	return int(u>>1) ^ -int(u&1)
+}
+
+// i32 reads an i32.
+func (t *thriftReader) i32() int {
+	v := t.int()
+	if int(int32(v)) != v {
+		t.fail()
+		return 0
+	}
+	return v
 }
 
 func (t *thriftReader) bytes() []byte {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -222,7 +223,7 @@ func readDelta[T uint32 | uint64](dst []T, b []byte) (rest []byte, err error) {
 	switch {
 	case r.err != nil || total != uint64(len(dst)):
 		return nil, errCutOff
-	case block == 0 || block > 1<<20 || minis == 0 || block%(minis*8) != 0:
+	case block == 0 || block > 1<<20 || minis == 0 || minis > block || block%(minis*8) != 0:
 		return nil, fmt.Errorf("delta blocks of %d values in %d", block, minis)
 	}
 	per := int(block / minis)
@@ -321,17 +322,19 @@ func (r *parquetColumn) readDeltaBytes(dst []string, b []byte) error {
 	if err := r.take(shared+own, 1); err != nil {
 		return err
 	}
-	text := make([]byte, 0, shared+own)
-	var before []byte
+	var text strings.Builder
+	text.Grow(shared + own)
+	before := ""
 	for i := range dst {
 		if uint64(prefixes[i]) > uint64(len(before)) {
 			return errCutOff
 		}
-		from := len(text)
-		text = append(append(text, before[:prefixes[i]]...), rest[:suffixes[i]]...)
+		from := text.Len()
+		text.WriteString(before[:prefixes[i]])
+		text.Write(rest[:suffixes[i]])
 		rest = rest[suffixes[i]:]
-		before = text[from:]
-		if dst[i] = string(before); !utf8.ValidString(dst[i]) {
+		before = text.String()[from:]
+		if dst[i] = before; !utf8.ValidString(before) {
 			return errNotUTF8
 		}
 	}

@@ -57,6 +57,10 @@ def table(names, rows=20, **arrow):
     return pa.table({n: column(n, rows, arrow.get(n)) for n in names})
 
 
+def table_of(x):
+    return pa.table({"x": x})
+
+
 def parquet(t, **options):
     f = io.BytesIO()
     options = {"compression": "none", "use_dictionary": False, "store_schema": False, "write_statistics": False} | options
@@ -73,15 +77,17 @@ def by_path(write):
 
 
 def refused():
+    """Tables of one column that no tensor holds."""
     now = datetime.datetime(2026, 1, 2, 3, 4, 5)
-    return pa.table({
+    for name, array in {
         "timestamp": pa.array([now, now]), "date": pa.array([now.date()] * 2), "time": pa.array([now.time()] * 2),
         "decimal": pa.array([decimal.Decimal("1.5")] * 2), "fixed": pa.array([b"ab", b"cd"], pa.binary(2)),
         "struct": pa.array([{"a": 1}, {"a": 2}]), "map": pa.array([[("k", 1)]] * 2, pa.map_(pa.string(), pa.int64())),
         "nested": pa.array([[[1]], [[2]]]), "structs": pa.array([[{"a": 1}]] * 2), "ragged": pa.array([[1.0], [1.0, 2.0]]),
-        "nulllist": pa.array([[1.0], None]), "nullint": pa.array([1, None]), "nullbool": pa.array([True, None]),
-        "nullstring": pa.array(["a", None]), "big": pa.array([2**53 + 1, 0]), "x": pa.array([1.0, 2.0]),
-    })
+        "nulllist": pa.array([[1.0], None]), "nullbool": pa.array([True, None]), "nullstring": pa.array(["a", None]),
+        "latin": pa.array(["a".encode(), "é".encode("latin-1")]),
+    }.items():
+        yield "refused-" + name, pa.table({name: array})
 
 
 def frame():
@@ -91,12 +97,20 @@ def frame():
     return f
 
 
+def indexes(n):
+    """Arrays in every layout that is passed over."""
+    words = [WORDS[r % 4] * 9 for r in range(n)]
+    return [pa.array(words), pa.array(words, pa.large_string()), pa.array(words, pa.string_view()), pa.array(words).dictionary_encode(),
+            pa.nulls(n), pa.array([True] * n), pa.array([datetime.datetime(2026, 1, 1)] * n), pa.array([decimal.Decimal("1.5")] * n)]
+
+
 def plain():
     """Tables that both formats carry."""
     lists = ["float32[3]", "int64[2]", "string[2]", "float64[1]", "bool[9]"]
     yield "all", table(list(TYPES))
     yield "nulls", table([t + "?" for t in NUMBERS])
     yield "lists", table(lists)
+    yield "mixed", table(["float32", "float64[3]", "int64"])
     yield "varlists", table(["float32[3]", "string[2]"], **{"float32[3]": pa.list_(pa.float32()), "string[2]": pa.large_list(pa.string())})
     yield "dictionary", table(["string", "int64", "float32?", "uint8"], 40, **{
         "string": pa.dictionary(pa.int8(), pa.large_string()), "int64": pa.dictionary(pa.uint16(), pa.int64()),
@@ -107,7 +121,8 @@ def plain():
                             pa.schema({"string": pa.string_view(), "long": pa.binary_view()}))
     yield "empty", table(["float32", "string", "float32[3]"], 0)
     yield "many", table(["float64", "int32?"], 3000)
-    yield "refused", refused()
+    yield "allnull", pa.table({"x": pa.nulls(3)})
+    yield from refused()
 
 
 def parquets():
@@ -131,6 +146,9 @@ def parquets():
     yield "rle", parquet(table(["bool"], 300), column_encoding={"bool": "RLE"})
     yield "int96", parquet(pa.table({"timestamp": pa.array([datetime.datetime(2026, 1, 2)])}), use_deprecated_int96_timestamps=True)
     yield "pandas", by_path(lambda p: frame().to_parquet(p))
+    yield "bomb", parquet(table_of(np.zeros(20_000_000, np.int64)), use_dictionary=True, row_group_size=1 << 30)
+    yield "bomb-zstd", parquet(table_of(np.zeros(20_000_000, np.int64)), compression="zstd", row_group_size=1 << 30, data_page_size=1 << 30)
+    yield "bomb-lists", parquet(pa.table({"x": pa.array([np.zeros(10_000_000)], pa.list_(pa.float64()))}), use_dictionary=True)
     small = pl.DataFrame(table(["float32", "int64?", "string", "bool", "uint8"], 60).to_pydict(),
                          schema={"float32": pl.Float32, "int64?": pl.Int64, "string": pl.String, "bool": pl.Boolean, "uint8": pl.UInt8})
     yield "polars", by_path(small.write_parquet)
@@ -151,16 +169,25 @@ def arrows():
     few = table(["float32", "int64?", "string", "bool", "float64[3]"], 60)
     for codec in ["lz4", "zstd"]:
         yield codec, stream(few, compression=codec)
-    yield "lz4-blocks", stream(table(["float32", "uint8"], 20000), compression="lz4")
+    yield "lz4-blocks", stream(table(["float64"], 9000), compression="lz4")
     yield "batches", stream(few, batch=7)
     yield "legacy", stream(few, use_legacy_format=True)
-    yield "slice", stream(table(["bool", "string", "float32?", "int64[2]", "bool[9]", "string[2]"], 60).slice(0, 31), batch=13)
+    yield "slice", stream(table(["bool", "string", "float32?", "int16", "int64[2]", "bool[9]", "string[2]"], 60).slice(0, 31), batch=13)
     words = pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), ["", "a"]),
                               pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), ["bé", "c漢d"])])
     yield "dictionary-replaced", stream(pa.table({"string": words}))
     grown = pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), ["", "a"]),
                               pa.DictionaryArray.from_arrays(pa.array([2, 3], pa.int8()), ["", "a", "bé", "c漢d"])])
     yield "dictionary-delta", stream(pa.table({"string": grown}), emit_dictionary_deltas=True)
+    yield "bomb", stream(pa.table({"x": pa.nulls(10**9)}))
+    yield "bomb-zstd", stream(table_of(np.zeros(20_000_000, np.int64)), compression="zstd")
+    yield "bomb-lists", stream(pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.nulls(10**9), 10**9)}))
+    entries = pa.array([None] + [r / 4 for r in range(20)], pa.float32())  # null as an index and as what it leads to
+    indices = pa.array([None if r % 10 == 2 else 0 if r % 10 == 7 else r + 1 for r in range(20)], pa.int16())
+    halves = pa.DictionaryArray.from_arrays(pa.array(range(20), pa.uint64()), pa.array(np.arange(20, dtype=np.float16) / 4))
+    yield "dictionary-null", stream(pa.table({"float32?": pa.DictionaryArray.from_arrays(indices, entries), "float16": halves}), batch=7)
+    yield "index", stream(pa.table([column("float32", 20), *indexes(20)], ["float32"] + [f"__index_level_{i}__" for i in range(8)]), batch=9)
+    yield "nested-index", stream(pa.table({"float32": column("float32", 20), "__index_level_0__": column("float32[3]", 20)}))
     yield "pandas", stream(pa.Table.from_pandas(frame()))
     yield "polars", by_path(pl.DataFrame({"float32": [r / 4 for r in range(60)], "string": [WORDS[r % 4] for r in range(60)]},
                                          schema={"float32": pl.Float32, "string": pl.String}).write_ipc_stream)
