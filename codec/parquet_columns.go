@@ -3,7 +3,6 @@ package codec
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -65,8 +64,13 @@ func elementSize(d runtime.DType) int {
 	return d.Size()
 }
 
-// pandasIndex is the name under which pandas saves an index that has none.
-var pandasIndex = regexp.MustCompile(`^__index_level_\d+__$`)
+// isPandasIndex reports whether name is one under which pandas saves an index
+// that has none: __index_level_0__.
+func isPandasIndex(name string) bool {
+	level, ok := strings.CutPrefix(name, "__index_level_")
+	level, ends := strings.CutSuffix(level, "__")
+	return ok && ends && level != "" && strings.Trim(level, "0123456789") == ""
+}
 
 // tensors returns the columns as the inputs that want describes, without want
 // each as a tensor of its own.
@@ -106,8 +110,7 @@ func (t *table) used(want []runtime.Info) []int {
 	used := make([]int, 0, len(t.columns))
 	for i := range t.columns {
 		name := t.columns[i].name
-		if strings.HasPrefix(name, "__index") && pandasIndex.MatchString(name) &&
-			!slices.ContainsFunc(want, func(info runtime.Info) bool { return info.Name == name }) {
+		if isPandasIndex(name) && !slices.ContainsFunc(want, func(info runtime.Info) bool { return info.Name == name }) {
 			continue
 		}
 		used = append(used, i)
