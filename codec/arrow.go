@@ -51,7 +51,7 @@ func (Arrow) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 		if s.columns[c].refused == "" {
 			s.fields[c].used = true
 		} else {
-			return nil, s.inColumn(&s.columns[c], s.load(c, 0))
+			return nil, s.inColumn(&s.columns[c], s.load(c, runtime.Undefined))
 		}
 	}
 	if err := s.readBatches(); err != nil {

@@ -41,7 +41,7 @@ func (s *arrowStream) batch(t flatTable, body []byte) (*arrowBatch, error) {
 	if b.compressed = ok; ok {
 		b.codec = compression.int(0, 1)
 	}
-	if t.bad {
+	if t.bad || b.rows < 0 {
 		return nil, errArrow
 	}
 	return b, s.take(b.rows, 1)

@@ -31,9 +31,9 @@ func (c cells) len() int {
 
 func (c cells) slice(from, to int) cells {
 	if c.size == 0 {
-		return cells{text: c.text[from:to]}
+		return cells{text: c.text[from:to:to]}
 	}
-	return cells{raw: c.raw[from*c.size : to*c.size], size: c.size}
+	return cells{raw: c.raw[from*c.size : to*c.size : to*c.size], size: c.size}
 }
 
 // data returns the elements as a tensor's Data.

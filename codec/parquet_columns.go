@@ -123,6 +123,11 @@ func (t *table) used(want []runtime.Info) []int {
 // list column in that place is all of a row. One input may leave the length of
 // its row open and takes what the others leave.
 func (t *table) assign(want []runtime.Info, used []int) ([][]int, error) {
+	for _, info := range want {
+		if info.Kind != runtime.KindTensor || !info.DType.Known() {
+			return nil, errorf(t.format, "", "input %q is not a tensor of a known type, and columns hold nothing else", info.Name)
+		}
+	}
 	shares := make([][]int, len(want))
 	if len(want) == len(used) && t.byName(shares, want, used) {
 		return shares, nil
@@ -132,15 +137,13 @@ func (t *table) assign(want []runtime.Info, used []int) ([][]int, error) {
 		open = 0 // whatever there is: its shape is held against that
 	}
 	for i := range want {
-		switch info := &want[i]; {
-		case info.Kind != runtime.KindTensor:
-			return nil, errorf(t.format, "", "input %q is a sequence or a map; send application/json", info.Name)
-		case open != i && rowWidth(info, t.rows) < 0:
-			if open >= 0 {
-				return nil, errorf(t.format, "", "inputs %q and %q both take any number of columns; name the columns after the inputs, one list column each", want[open].Name, info.Name)
-			}
-			open = i
+		if open == i || rowWidth(&want[i], t.rows) >= 0 {
+			continue
 		}
+		if open >= 0 {
+			return nil, errorf(t.format, "", "inputs %q and %q both take any number of columns; name the columns after the inputs, one list column each", want[open].Name, want[i].Name)
+		}
+		open = i
 	}
 	rest := used
 	for i := 0; i < len(want) && i != open && rest != nil; i++ {
