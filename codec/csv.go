@@ -116,11 +116,15 @@ func decodeCSV(body []byte, want []runtime.Info, o csvOptions) ([]runtime.Tensor
 	if err := s.plan(&p, want); err != nil {
 		return nil, err
 	}
-	if !p.makeRoom(body[s.i:]) {
+	var one *result
+	if len(want) == 1 {
+		one = new(result)
+	}
+	if !p.makeRoom(body[s.i:], one) {
 		return nil, s.ragged(&p)
 	}
 	if err := s.rows(&p); err != nil {
 		return nil, err
 	}
-	return p.tensors(s.row)
+	return p.tensors(s.row, one)
 }

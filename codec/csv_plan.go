@@ -176,13 +176,19 @@ func (p *csvPlan) order() error {
 
 // makeRoom allocates for the rows that follow, never more than a small
 // multiple of their bytes.
-func (p *csvPlan) makeRoom(rest []byte) (ok bool) {
+// A model with one input has it in one, which is not a part of p: what p holds
+// stays on the stack.
+func (p *csvPlan) makeRoom(rest []byte, one *result) (ok bool) {
 	rows := bytes.Count(rest, []byte{'\n'})
 	if !bytes.HasSuffix(rest, []byte{'\n'}) {
 		rows++
 	}
 	// A row takes a byte for each column, the last row perhaps one less.
 	rows = min(rows, (len(rest)+1)/p.columns)
+	if one != nil {
+		p.inputs[0].elements = one.elements(p.inputs[0].info.DType, rows*p.columns)
+		return rows > 0
+	}
 	for i := range p.inputs {
 		in := &p.inputs[i]
 		in.elements = newElements(in.info.DType, rows*in.width)
@@ -227,13 +233,14 @@ func (p *csvPlan) column(c int) string {
 }
 
 // tensors returns what was read, in the order of the model's inputs.
-func (p *csvPlan) tensors(rows int) ([]runtime.Tensor, error) {
-	room := new(struct { // one allocation for most models
-		tensors [2]runtime.Tensor
-		dims    [8]int
-	})
-	tensors := slices.Grow(room.tensors[:0], len(p.inputs))[:len(p.inputs)]
-	dims := room.dims[:0]
+func (p *csvPlan) tensors(rows int, one *result) ([]runtime.Tensor, error) {
+	var tensors []runtime.Tensor
+	var dims []int
+	if one != nil {
+		tensors, dims = one.tensors[:], one.dims[:0]
+	} else {
+		tensors, dims = make([]runtime.Tensor, len(p.inputs)), make([]int, 0, 4*len(p.inputs))
+	}
 	for i := range p.inputs {
 		in := &p.inputs[i]
 		from := len(dims)

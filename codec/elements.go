@@ -108,8 +108,17 @@ func run[T any](e *elements, dst []T, b []byte, i int, g grammar, convert func(n
 func runFloat[T float32 | float64](e *elements, dst []T, b []byte, i int, g grammar, convert func(number, []byte) (T, refusal)) (end int, why refusal) {
 	_, single := any(dst).([]float32)
 	n := e.n
+	// The end of b, from at on, is read from room, where quickFloat can look
+	// beyond it.
+	var room [2 * quickWindow]byte
+	text, at, last := b, 0, len(b)-quickWindow
 	for end = i; i >= 0; {
-		f, after := quickFloat(b, i)
+		if i > last {
+			copy(room[:], b[i:])
+			text, at, last = room[:], i, len(b)
+		}
+		f, after := quickFloat(text, i-at)
+		after += at
 		v := T(f)
 		if after == i || single && halfway32(f) {
 			if v, after, why = one(b, i, g, convert); why != accepted {

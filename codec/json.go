@@ -30,6 +30,9 @@ func (JSON) MediaTypes() []string { return []string{"application/json"} }
 // Decode implements [Codec].
 func (JSON) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff")) // what some editors put in front
+	if in, ok := plainRows(body, req); ok {
+		return in, nil
+	}
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, ErrEmpty
 	}

@@ -24,9 +24,8 @@ type jsonInputs struct {
 
 // oneInput is what the only input of most models takes, in one allocation.
 type oneInput struct {
-	in   [1]jsonTensor
-	out  [1]runtime.Tensor
-	dims [4]int
+	result
+	in [1]jsonTensor
 }
 
 // manyInputs is where a map finds a name sooner than a look at each does.
@@ -68,7 +67,12 @@ func (d *jsonInputs) start(body []byte, want []runtime.Info) error {
 		if len(want) > 1 {
 			n = int(float64(n)*float64(perRow(info))/float64(total)) + 1
 		}
-		d.in = append(d.in, jsonTensor{elements: newElements(info.DType, n), info: info, name: info.Name, rank: -1})
+		d.in = append(d.in, jsonTensor{info: info, name: info.Name, rank: -1})
+		if d.one != nil {
+			d.in[i].elements = d.one.elements(info.DType, n)
+		} else {
+			d.in[i].elements = newElements(info.DType, n)
+		}
 		d.index(i)
 	}
 	return nil
@@ -199,7 +203,7 @@ func (d *jsonInputs) tensors() ([]runtime.Tensor, error) {
 	var out []runtime.Tensor
 	var dims []int
 	if d.one != nil {
-		out, dims = d.one.out[:], d.one.dims[:0]
+		out, dims = d.one.tensors[:], d.one.dims[:0]
 	} else {
 		out, dims = make([]runtime.Tensor, len(d.in)), make([]int, 0, 4*len(d.in))
 	}

@@ -5,17 +5,20 @@ import (
 	"math/bits"
 )
 
+// quickWindow is what quickFloat looks at: a sign, 7 digits, a point, 24 digits
+// and what is read beyond.
+const quickWindow = 40
+
 // quickFloat reads the numbers that bodies are full of, [-]ddd[.ddd] with at
 // most 7 digits before the point and 19 in all, eight digits at a time and with
 // hardly a branch that data could mislead. It returns the nearest float64 and
-// where the number ends; i when b[i:] begins with anything else or is near b's
-// end: scanNumber knows all the rest.
+// where the number ends; i when b[i:] begins with anything else or is shorter
+// than quickWindow: scanNumber knows all the rest.
 func quickFloat(b []byte, i int) (v float64, end int) {
-	const window = 40 // a sign, 7 digits, a point, 24 digits, and what is read beyond
-	if len(b)-i < window {
+	if len(b)-i < quickWindow {
 		return 0, i
 	}
-	s := b[i : i+window]
+	s := b[i : i+quickWindow]
 	j := 0
 	neg := s[0] == '-'
 	if neg {
