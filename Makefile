@@ -42,6 +42,7 @@ lint: tools ## gofmt, go vet, staticcheck, shell and Python syntax
 
 bench: build ## benchmarks
 	ORT_DYLIB_PATH=$(library) go run ./bench
+	cd bench/codec && go run .
 
 fuzz: lib ## every fuzz test, FUZZTIME (10s) each
 	ORT_DYLIB_PATH=$(library) scripts/fuzz.sh $(FUZZTIME)

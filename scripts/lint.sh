@@ -9,6 +9,7 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 go vet ./...
+(cd bench/codec && go vet ./...)
 go tool staticcheck ./...
 
 shell=$(grep -rlIE --exclude-dir=.git --exclude-dir=.cache '^#!.*\b(ba)?sh$' .)
