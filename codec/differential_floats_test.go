@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -167,5 +168,62 @@ func convergents(num, den *big.Int) func(yield func(p, w *big.Int) bool) {
 			}
 			a, b = b, rest
 		}
+	}
+}
+
+// checkShortest compares text, what is written for v, with the shortest that
+// strconv writes for that many bits.
+func checkShortest(t *testing.T, v float64, bits int, text string) {
+	t.Helper()
+	want := strconv.FormatFloat(v, 'e', -1, bits)
+	digits := func(text string) string {
+		m, _, _ := strings.Cut(text, "e")
+		return strings.Trim(strings.NewReplacer("-", "", ".", "").Replace(m), "0")
+	}
+	got, ok := new(big.Rat).SetString(text)
+	wanted, _ := new(big.Rat).SetString(want)
+	if !ok {
+		t.Fatalf("%s is written %s", want, text)
+	}
+	if got.Cmp(wanted) == 0 && math.Signbit(v) == (text[0] == '-') {
+		return
+	}
+	// Exactly between two of the same length ours is the even one.
+	exact := new(big.Rat).SetFloat64(v)
+	above, below := new(big.Rat).Sub(got, exact), new(big.Rat).Sub(exact, wanted)
+	if d := digits(text); above.Cmp(below) != 0 || len(d) != len(digits(want)) || d[len(d)-1]%2 == 1 {
+		t.Fatalf("%d bits: %s is written %s", bits, want, text)
+	}
+}
+
+func TestFloatsOfEveryExponentAreWrittenAsStrconvDoes(t *testing.T) {
+	check := func(v float64, f float32) {
+		t.Helper()
+		if v-v == 0 {
+			checkShortest(t, v, 64, string(appendFloat64(nil, v)))
+		}
+		if f-f == 0 {
+			checkShortest(t, float64(f), 32, string(appendFloat32(nil, f)))
+		}
+	}
+	r := rand.New(rand.NewPCG(9, 10))
+	for e := range uint64(2047) { // powers of two and their neighbours: there the spacing changes
+		for d := range uint64(5) {
+			check(math.Float64frombits((e<<52+d-2)&^(1<<63)), math.Float32frombits(uint32(e&0xff<<23+d-2)&^(1<<31)))
+		}
+	}
+	for q := -45; q <= 310; q++ { // powers of ten
+		v, _ := strconv.ParseFloat("1e"+strconv.Itoa(q), 64)
+		for range 5 {
+			check(v, float32(v))
+			check(v*3, math.Nextafter32(float32(v), float32(r.IntN(2))))
+			v = math.Nextafter(v, math.Inf(r.IntN(2)*2-1))
+		}
+	}
+	for range soak(100_000) {
+		check(math.Float64frombits(r.Uint64()), math.Float32frombits(r.Uint32()))
+		// Around 1, where what models say lies, and with few digits.
+		check(math.Float64frombits(r.Uint64N(80<<52)+980<<52), math.Float32frombits(r.Uint32N(80<<23)+80<<23))
+		check(float64(r.Uint64N(1e16))/math.Pow10(r.IntN(23)), float32(r.Uint64N(1e8))/float32(math.Pow10(r.IntN(11))))
 	}
 }

@@ -66,6 +66,10 @@ func checkTensors(out []runtime.Tensor) error {
 			err = checkMaps(out[i].Name, data...)
 		case runtime.Map:
 			err = checkMaps(out[i].Name, data)
+		case []float32: // what Check says of nearly all outputs
+			if n, bad := runtime.Elements(out[i].Shape); bad != nil || n != len(data) {
+				err = out[i].Check()
+			}
 		default:
 			err = out[i].Check()
 		}
@@ -120,24 +124,28 @@ type rowWriter struct {
 	byLabel    []string // label the last output's values; nil: a list
 }
 
-func newRowWriter(out []runtime.Tensor, r *Reply) rowWriter {
-	w := rowWriter{out: out, style: r.style()}
-	if len(r.Infos) != len(out) || len(out) == 0 || w.style != nil {
-		return w
-	}
-	last := len(out) - 1
-	labels, scores := r.Infos[last].Labels, &out[last]
-	if len(labels) == 0 {
-		return w
-	}
-	if len(out) == 2 && len(out[0].Shape) == 1 {
-		d := out[0].DType()
-		w.classifier = d == runtime.Int64 || d == runtime.String
-	}
-	if (w.classifier || len(out) == 1) && r.Params["probabilities"] == "map" && len(scores.Shape) == 2 && scores.Shape[1] == len(labels) {
-		w.byLabel = labels
+func newRowWriter(out []runtime.Tensor, r *Reply) (w rowWriter) {
+	w.out, w.style = out, r.style()
+	if len(out) > 0 && len(r.Infos) == len(out) && w.style == nil {
+		w.label(r)
 	}
 	return w
+}
+
+// label finds what a classifier's labels do to the rows.
+func (w *rowWriter) label(r *Reply) {
+	last := len(w.out) - 1
+	labels, scores := r.Infos[last].Labels, &w.out[last]
+	if len(labels) == 0 {
+		return
+	}
+	if last == 1 && len(w.out[0].Shape) == 1 {
+		d := w.out[0].DType()
+		w.classifier = d == runtime.Int64 || d == runtime.String
+	}
+	if (w.classifier || last == 0) && r.Params["probabilities"] == "map" && len(scores.Shape) == 2 && scores.Shape[1] == len(labels) {
+		w.byLabel = labels
+	}
 }
 
 // entries reports whether rows are more than nested lists.
@@ -145,6 +153,9 @@ func (w *rowWriter) entries() bool { return w.classifier || w.byLabel != nil }
 
 // appendRows appends the list of n rows.
 func (w *rowWriter) appendRows(dst []byte, n int) []byte {
+	if len(w.out) == 1 && w.byLabel == nil && w.style == nil { // the rows are the whole
+		return appendWhole(dst, &w.out[0])
+	}
 	dst = append(dst, '[')
 	for i := range n {
 		if i > 0 {
@@ -294,8 +305,18 @@ func appendObject(dst []byte, keys []string, values any, at int) []byte {
 // appendElements appends data[from:to] separated by commas.
 func appendElements(dst []byte, data any, from, to int) []byte {
 	switch s := data.(type) {
-	case []float32:
-		return appendEach(dst, s[from:to], jsonFloat32)
+	case []float32: // not by appendEach: a call less for each
+		for i, v := range s[from:to] {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if v-v == 0 {
+				dst = appendFloat32(dst, v)
+			} else {
+				dst = jsonFloat64(dst, float64(v))
+			}
+		}
+		return dst
 	case []float64:
 		return appendEach(dst, s[from:to], jsonFloat64)
 	case []string:
@@ -389,6 +410,8 @@ func jsonSize(out []runtime.Tensor) int {
 			for _, s := range data {
 				n += len(s) + 4
 			}
+		case []float32:
+			n += 14 * len(data)
 		case []float64:
 			n += 21 * len(data)
 		default:

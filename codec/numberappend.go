@@ -14,83 +14,58 @@ import (
 // loses its sign. NaN and the infinities are written bare.
 func appendFloat64(dst []byte, v float64) []byte {
 	abs := math.Abs(v)
-	if abs >= 1e-6 && abs <= 1<<53 {
-		if abs == math.Trunc(abs) {
-			return strconv.AppendInt(dst, int64(v), 10)
-		}
-		// Up to six decimals: fifteen digits or fewer name one float64.
-		if scaled := math.Round(abs * 1e6); scaled < 1e15 && scaled/1e6 == abs {
-			return appendDecimal(dst, math.Signbit(v), uint64(scaled), 6)
-		}
-		return strconv.AppendFloat(dst, v, 'f', -1, 64)
+	if whole := int64(abs); abs <= 1<<53 && abs != 0 && float64(whole) == abs {
+		return strconv.AppendInt(dst, int64(v), 10)
 	}
-	return appendUnusual(dst, v, 64)
+	if !(abs > 0 && abs <= math.MaxFloat64) {
+		return appendSpecial(dst, v)
+	}
+	d, ok := shortest64(abs)
+	if !ok {
+		return strconv.AppendFloat(dst, v, 'e', -1, 64)
+	}
+	dst, room := roomIn(dst)
+	if abs >= 1e-6 && abs <= 1<<53 {
+		return dst[:len(dst)+d.write17(room, v < 0)]
+	}
+	return dst[:len(dst)+d.writeExponent(room, v < 0)]
 }
 
 // appendFloat32 is appendFloat64 for the shortest text that reads back as a
 // float32.
 func appendFloat32(dst []byte, f float32) []byte {
-	v := float64(f)
-	abs := math.Abs(v)
-	if abs >= float64(float32(1e-6)) && abs <= 1<<53 {
-		if abs == math.Trunc(abs) && abs < 1<<24 {
-			return strconv.AppendInt(dst, int64(v), 10)
+	abs := math.Float32frombits(math.Float32bits(f) &^ (1 << 31))
+	if abs >= 1e-6 && abs <= 1<<53 {
+		if whole := int64(abs); float32(whole) == abs && whole < 1<<24 {
+			return strconv.AppendInt(dst, int64(f), 10)
 		}
-		// Up to four decimals: six digits or fewer name one float32.
-		if scaled := math.Round(abs * 1e4); scaled < 1e6 && float32(scaled/1e4) == float32(abs) {
-			return appendDecimal(dst, math.Signbit(v), uint64(scaled), 4)
-		}
-		return strconv.AppendFloat(dst, v, 'f', -1, 32)
+		d := shortest32(abs)
+		dst, room := roomIn(dst)
+		return dst[:len(dst)+d.write9(room, f < 0)]
 	}
-	return appendUnusual(dst, v, 32)
+	if abs > 0 && abs <= math.MaxFloat32 {
+		d := shortest32(abs)
+		dst, room := roomIn(dst)
+		return dst[:len(dst)+d.writeExponent(room, f < 0)]
+	}
+	return appendSpecial(dst, float64(f))
 }
 
-// appendUnusual appends zeros, what is tiny or huge, and what is not finite.
-func appendUnusual(dst []byte, v float64, bitSize int) []byte {
+// appendSpecial appends a zero or what is not finite.
+func appendSpecial(dst []byte, v float64) []byte {
 	switch {
-	case v == 0:
-		if math.Signbit(v) {
-			return append(dst, "-0.0"...)
-		}
-		return append(dst, '0')
 	case math.IsNaN(v):
 		return append(dst, "NaN"...)
-	case math.IsInf(v, 0):
-		if v < 0 {
-			dst = append(dst, '-')
-		}
-		return append(dst, "Infinity"...)
-	}
-	dst = strconv.AppendFloat(dst, v, 'e', -1, bitSize)
-	if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' { // e-09 to e-9
-		dst[n-2] = dst[n-1]
-		dst = dst[:n-1]
-	}
-	return dst
-}
-
-// appendDecimal appends ±m / 10^decimals, which is not a whole number, without
-// zeros at its end.
-func appendDecimal(dst []byte, neg bool, m uint64, decimals int) []byte {
-	for ; m%10 == 0; m /= 10 {
-		decimals--
-	}
-	if neg {
+	case math.Signbit(v):
 		dst = append(dst, '-')
 	}
-	start := len(dst)
-	dst = strconv.AppendUint(dst, m, 10)
-	if point := len(dst) - start - decimals; point > 0 {
-		dst = append(dst, 0)
-		copy(dst[start+point+1:], dst[start+point:])
-		dst[start+point] = '.'
-	} else {
-		n := 2 - point // "0." and zeros
-		dst = append(dst, "0.000000"[:n]...)
-		copy(dst[start+n:], dst[start:])
-		copy(dst[start:], "0.000000"[:n])
+	switch {
+	case v != 0:
+		return append(dst, "Infinity"...)
+	case math.Signbit(v):
+		return append(dst, "0.0"...)
 	}
-	return dst
+	return append(dst, '0')
 }
 
 // appendNumbers appends data[from:to], numbers or bools of any type, separated
