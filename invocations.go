@@ -48,10 +48,27 @@ type exchange struct {
 	status int
 }
 
+// A finder says which model a request is for. The model stays open until
+// release is called; a finder that fails returns nothing to release.
+type finder func(ctx context.Context, req *handler.Request) (m *live, release func(), err error)
+
 // invocations answers POST /invocations.
-func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
+func (s *Server) invocations(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.theModel) }
+
+// theModel is the finder of a server with one model, which closes it only when
+// nobody is inside any more.
+func (s *Server) theModel(context.Context, *handler.Request) (*live, func(), error) {
+	m := s.model.Load()
+	if m == nil {
+		return nil, nil, errStarting
+	}
+	return m, func() {}, nil
+}
+
+// serve takes one request to the model that find finds, and answers it.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	x := exchange{start: time.Now()}
-	reply, err := s.answer(w, r, &x)
+	reply, err := s.answer(w, r, &x, find)
 	// Reading a body that fails ends the context too, though the client is there.
 	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
 		err = gone
@@ -82,7 +99,7 @@ func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer takes the request to the model and back, without writing anything.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (pipeline.Reply, error) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, find finder) (pipeline.Reply, error) {
 	if err := readHeaders(r, &x.req); err != nil {
 		return pipeline.Reply{}, err
 	}
@@ -90,10 +107,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange) (pi
 		return pipeline.Reply{}, errDraining
 	}
 	defer s.gate.leave()
-	m := s.model.Load()
-	if m == nil {
-		return pipeline.Reply{}, errStarting
+	m, release, err := find(r.Context(), &x.req)
+	if err != nil {
+		return pipeline.Reply{}, err
 	}
+	defer release()
 	x.live = m
 	if m.admission.full() {
 		return pipeline.Reply{}, errBusy

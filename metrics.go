@@ -56,13 +56,16 @@ type modelMetrics struct {
 	setup       prometheus.Gauge
 	loading     prometheus.Gauge
 	loaded      prometheus.Gauge
+
+	unregister func() // takes all of them from the registry
 }
 
 // newModelMetrics registers the metrics of the model with that name. inFlight
 // and queued are asked at every scrape.
 func newModelMetrics(reg *prometheus.Registry, model string, inFlight, queued func() float64) *modelMetrics {
-	r := registrar{reg: reg, labels: prometheus.Labels{"model": model}}
+	r := &registrar{reg: reg, labels: prometheus.Labels{"model": model}}
 	m := &modelMetrics{
+		unregister:  r.unregister,
 		invocations: r.counter("sagemaker_invocations_total", "Requests to the model, whatever their outcome."),
 		latency:     r.histogram("sagemaker_model_latency_seconds", "Decoding, running and encoding, of requests that succeeded."),
 		overhead:    r.histogram("sagemaker_overhead_latency_seconds", "Reading the body and waiting for a worker, of requests that succeeded."),
@@ -78,7 +81,7 @@ func newModelMetrics(reg *prometheus.Registry, model string, inFlight, queued fu
 	m.errors4xx, m.errors5xx = errs.WithLabelValues("4xx"), errs.WithLabelValues("5xx")
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "clary_stage_seconds",
 		Help: "Time in each stage, of requests that succeeded.", ConstLabels: r.labels, Buckets: latencyBuckets}, []string{"stage"})
-	reg.MustRegister(stages)
+	r.register(stages)
 	m.queue, m.decode = stages.WithLabelValues("queue"), stages.WithLabelValues("decode")
 	m.run, m.encode = stages.WithLabelValues("run"), stages.WithLabelValues("encode")
 	r.gaugeFunc("sagemaker_in_flight", "Requests being answered, waiting ones included.", inFlight)
@@ -110,36 +113,49 @@ func (m *modelMetrics) observe(status int, read, queue time.Duration, t pipeline
 	m.byStatus.WithLabelValues(strconv.Itoa(status)).Inc()
 }
 
-// A registrar makes and registers metrics with the same labels.
+// A registrar makes and registers metrics with the same labels, and can take
+// them back.
 type registrar struct {
 	reg    *prometheus.Registry
 	labels prometheus.Labels
+	made   []prometheus.Collector
 }
 
-func (r registrar) counter(name, help string) prometheus.Counter {
+func (r *registrar) register(c prometheus.Collector) {
+	r.reg.MustRegister(c)
+	r.made = append(r.made, c)
+}
+
+func (r *registrar) unregister() {
+	for _, c := range r.made {
+		r.reg.Unregister(c)
+	}
+}
+
+func (r *registrar) counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: r.labels})
-	r.reg.MustRegister(c)
+	r.register(c)
 	return c
 }
 
-func (r registrar) counterVec(name, help, label string) *prometheus.CounterVec {
+func (r *registrar) counterVec(name, help, label string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: r.labels}, []string{label})
-	r.reg.MustRegister(c)
+	r.register(c)
 	return c
 }
 
-func (r registrar) gauge(name, help string) prometheus.Gauge {
+func (r *registrar) gauge(name, help string) prometheus.Gauge {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: r.labels})
-	r.reg.MustRegister(g)
+	r.register(g)
 	return g
 }
 
-func (r registrar) gaugeFunc(name, help string, f func() float64) {
-	r.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: r.labels}, f))
+func (r *registrar) gaugeFunc(name, help string, f func() float64) {
+	r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: r.labels}, f))
 }
 
-func (r registrar) histogram(name, help string) prometheus.Histogram {
+func (r *registrar) histogram(name, help string) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, ConstLabels: r.labels, Buckets: latencyBuckets})
-	r.reg.MustRegister(h)
+	r.register(h)
 	return h
 }

@@ -13,99 +13,44 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/artifact"
-	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/onnx"
-	"go.uber.org/zap"
 )
 
-// live is the model being served, with what its clary.yaml and the settings
-// say about it.
-type live struct {
-	name      string
-	artifact  *artifact.Artifact
-	model     handler.Model
-	inputs    []runtime.Info // nil when the model does not tell
-	outputs   []runtime.Info // after clary.yaml's post steps
-	formats   *codec.Options
-	accept    string // "" where nobody says
-	timeout   time.Duration
-	admission *admission
-	metrics   *modelMetrics
+// load makes the configured model ready to serve.
+func (s *Server) load(ctx context.Context) error {
+	if err := s.startRuntime(); err != nil {
+		return err
+	}
+	m, err := s.open(ctx, s.cfg.Model, "")
+	if ctx.Err() != nil {
+		return nil // the server is stopping; that is no failure to load
+	}
+	if err != nil {
+		return err
+	}
+	m.metrics.setup.Set(time.Since(s.started).Seconds())
+	s.model.Store(m)
+	s.logReady(m)
+	return nil
 }
 
-// load makes the model ready to serve: artifact, library, ModelFn, one Run.
-// What it opened is closed again when it fails.
-func (s *Server) load(ctx context.Context) (err error) {
-	begin := time.Now()
-	a, err := artifact.Open(s.cfg.Model, artifact.Limits{})
-	if err != nil {
-		return fmt.Errorf("no model: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.Close())
-		}
-	}()
+// startRuntime loads ONNX Runtime, which unload stops.
+func (s *Server) startRuntime() error {
 	if err := onnx.Start(libraryPath(s.cfg.Library)); err != nil {
 		return err
 	}
 	registerBuild(s.registry, onnx.Version())
-
-	m := s.newLive(a)
-	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
-		return err
-	}
-	opener := opener{options: s.sessionOptions(a), artifact: a, cfg: &s.cfg}
-	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
-		return fmt.Errorf("ModelFn: %w", err)
-	}
-	if session, ok := m.model.(interface{ Inputs() []runtime.Info }); ok {
-		m.inputs = session.Inputs()
-	}
-	if session, ok := m.model.(interface{ Outputs() []runtime.Info }); ok {
-		m.outputs = session.Outputs()
-	}
-	if schema := s.cfg.SparkML; schema != nil && m.inputs != nil && m.outputs != nil {
-		if err := schema.Check(m.inputs, m.outputs); err != nil {
-			return errors.Join(fmt.Errorf("SAGEMAKER_SPARKML_SCHEMA: %w", err), m.model.Close())
-		}
-	}
-	if a.Config.Warmup == nil || *a.Config.Warmup {
-		for _, session := range opener.opened {
-			if err := warm(ctx, session); err != nil {
-				s.log.Warn("the warming Run failed; the first request will be slower", zap.String("model", m.name), zap.Error(err))
-			}
-		}
-	}
-	if ctx.Err() != nil { // the server is stopping; that is no failure to load
-		return errors.Join(m.model.Close(), a.Close())
-	}
-	m.metrics.loaded.Set(1)
-	m.metrics.loading.Set(time.Since(begin).Seconds())
-	m.metrics.setup.Set(time.Since(s.started).Seconds())
-	s.model.Store(m)
-	s.log.Info("ready", zap.String("model", m.name), zap.String("path", cmp.Or(a.Model, a.Dir)),
-		zap.Duration("load_ms", time.Since(begin)), zap.String("onnxruntime", onnx.Version()),
-		zap.Int("workers", cap(m.admission.slots)), zap.Int("intra_op_threads", opener.options.IntraOp))
-	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
 	return nil
 }
 
-// newLive decides what clary.yaml and the settings leave open.
-func (s *Server) newLive(a *artifact.Artifact) *live {
-	m := &live{
-		name:      a.Name,
-		artifact:  a,
-		accept:    configuredAccept(&s.cfg, a),
-		timeout:   cmp.Or(s.cfg.Timeout, a.Config.Timeout),
-		admission: newAdmission(s.workers(a), s.cfg.Queue),
+// unload closes what load made.
+func (s *Server) unload() error {
+	if m := s.model.Swap(nil); m != nil {
+		return errors.Join(m.close(), onnx.Stop())
 	}
-	m.metrics = newModelMetrics(s.registry, m.name,
-		func() float64 { return float64(s.gate.inside()) },
-		func() float64 { return float64(m.admission.waiting.Load()) })
-	return m
+	return onnx.Stop()
 }
 
 func (s *Server) workers(a *artifact.Artifact) int {
@@ -124,15 +69,6 @@ func (s *Server) sessionOptions(a *artifact.Artifact) onnx.Options {
 		Root:     a.Dir,
 		Config:   c.Config,
 	}
-}
-
-// unload closes what load made.
-func (s *Server) unload() error {
-	m := s.model.Swap(nil)
-	if m == nil {
-		return onnx.Stop()
-	}
-	return errors.Join(m.model.Close(), m.artifact.Close(), onnx.Stop())
 }
 
 // An opener is the Open of a handler.Env; it remembers what it opened, so
