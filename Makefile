@@ -11,7 +11,7 @@ export CGO_ENABLED = 1
 library := $(CURDIR)/bin/$(if $(filter Darwin,$(shell uname -s)),libonnxruntime.1.dylib,libonnxruntime.so.1)
 ldflags := -s -w -X github.com/claryhq/clary.Version=$(VERSION)
 
-.PHONY: run build lib tools oracle test lint bench fuzz soak models image image-test docs clean help
+.PHONY: run build lib tools oracle s3server test lint bench fuzz soak models image image-test docs clean help
 
 run: build ## serve MODEL (testdata/models/iris) on PORT (8080)
 ifeq ($(MODEL),testdata/models/iris)
@@ -34,7 +34,10 @@ tools:
 oracle: ## Python's reference libraries in .cache/oracle, which the tests of the formats compare with
 	@scripts/oracle/venv.sh
 
-test: lib oracle ## every test, race detector on
+s3server: ## the S3 server that the tests talk to, in .cache/versitygw
+	@scripts/s3server.sh
+
+test: lib oracle s3server ## every test, race detector on
 	ORT_DYLIB_PATH=$(library) go test -race -timeout 10m ./...
 
 lint: tools ## gofmt, go vet, staticcheck, shell and Python syntax
@@ -47,7 +50,7 @@ bench: build ## benchmarks
 fuzz: lib ## every fuzz test, FUZZTIME (10s) each
 	ORT_DYLIB_PATH=$(library) scripts/fuzz.sh $(FUZZTIME)
 
-soak: lib oracle ## the tests with their long counts: takes long
+soak: lib oracle s3server ## the tests with their long counts: takes long
 	ORT_DYLIB_PATH=$(library) CLARY_SOAK=1 go test -count=1 -timeout 2h ./...
 
 models: ## train and write testdata/models/ anew

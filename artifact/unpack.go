@@ -19,6 +19,9 @@ import (
 type Limits struct {
 	Bytes int64 // the whole decompressed archive; 0: 16 GiB
 	Files int   // files and folders, hidden ones too; 0: 10,000
+	// Take, where there is one, is told of bytes before they are written; its
+	// error ends the unpacking.
+	Take func(n int) error
 }
 
 func (l Limits) orDefault() Limits {
@@ -81,7 +84,7 @@ func (u *unpacker) all(r io.Reader, l Limits) error {
 	if err != nil {
 		return err
 	}
-	meter := &meter{r: in, left: l.Bytes, most: l.Bytes}
+	meter := &meter{r: in, left: l.Bytes, most: l.Bytes, take: l.Take}
 	u.buf = make([]byte, 1<<18)
 	tr := tar.NewReader(meter)
 	for {
@@ -249,6 +252,7 @@ func readable(err error) error {
 type meter struct {
 	r          io.Reader
 	left, most int64
+	take       func(n int) error // may be nil
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -262,6 +266,11 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
+	if m.take != nil && n > 0 {
+		if err := m.take(n); err != nil {
+			return 0, err
+		}
+	}
 	return n, err
 }
 
