@@ -79,6 +79,9 @@ func (CSV) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	r.Found.Dialect = Rows
+	if out, ok := plainCSV(body, r, o); ok {
+		return out, nil
+	}
 	if r.Options != nil {
 		// Hugging Face's containers take the first line for a header.
 		o.header = o.header || r.Options.Reply.Style == HuggingFace && r.Params["header"] == ""

@@ -53,7 +53,7 @@ func (s *csvScanner) cells(p *csvPlan, k int) error {
 	in := &p.inputs[k]
 	// What follows in the row is all this input's: numbers may be read at a
 	// run. A run that is too long makes s.col so.
-	run := k == len(p.inputs)-1 && s.comma == ',' && in.dtype != runtime.String
+	run := k == len(p.inputs)-1 && in.dtype != runtime.String
 	for end := s.col + in.width; s.col < end; {
 		if s.col > 0 {
 			if s.i == len(s.b) || s.b[s.i] != s.comma {
@@ -61,13 +61,9 @@ func (s *csvScanner) cells(p *csvPlan, k int) error {
 			}
 			s.i++
 		}
-		if n := in.short(s, end-s.col); n > 0 {
-			s.col += n
-			continue
-		}
 		if run {
 			before := in.n
-			after, why := in.numbers(s.b, s.i, loose)
+			after, why := in.numbers(s.b, s.i, grammar(s.comma))
 			if why == accepted {
 				s.col += in.n - before
 				if s.atEnd(after) {
@@ -75,7 +71,7 @@ func (s *csvScanner) cells(p *csvPlan, k int) error {
 					continue
 				}
 				// More than a number is in the last one's cell.
-				s.i += bytes.LastIndexByte(s.b[s.i:after], ',') + 1
+				s.i += bytes.LastIndexByte(s.b[s.i:after], s.comma) + 1
 				s.col--
 				in.n--
 			}

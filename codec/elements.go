@@ -24,7 +24,7 @@ func newElements(d runtime.DType, n int) elements {
 	return elements{dtype: d, data: runtime.Make(d, n)}
 }
 
-// numbers appends a run of numbers separated by commas, and returns where the
+// numbers appends a run of numbers separated by g's comma, and returns where the
 // last of them ends: the caller looks at what follows. With nothing appended
 // the refusal says why; a number that is refused later on ends the run before
 // its comma, so that the next call meets it first.
@@ -107,7 +107,7 @@ func run[T any](e *elements, dst []T, b []byte, i int, g grammar, convert func(n
 // runFloat is run for the types that most bodies are for.
 func runFloat[T float32 | float64](e *elements, dst []T, b []byte, i int, g grammar, convert func(number, []byte) (T, refusal)) (end int, why refusal) {
 	_, single := any(dst).([]float32)
-	n := e.n
+	n, comma := e.n, g.comma()
 	// The end of b, from at on, is read from room, where quickFloat can look
 	// beyond it.
 	var room [2 * quickWindow]byte
@@ -117,10 +117,15 @@ func runFloat[T float32 | float64](e *elements, dst []T, b []byte, i int, g gram
 			copy(room[:], b[i:])
 			text, at, last = room[:], i, len(b)
 		}
-		f, after := quickFloat(text, i-at)
-		after += at
-		v := T(f)
-		if after == i || single && halfway32(f) {
+		f, took := 0.0, 0
+		if single {
+			f, took = quickSingle((*[quickWindow]byte)(text[i-at:]))
+		}
+		if took == 0 {
+			f, took = quickFloat((*[quickWindow]byte)(text[i-at:]), single)
+		}
+		v, after := T(f), i+took
+		if took == 0 || single && unsure32(f) {
 			if v, after, why = one(b, i, g, convert); why != accepted {
 				break
 			}
@@ -131,7 +136,9 @@ func runFloat[T float32 | float64](e *elements, dst []T, b []byte, i int, g gram
 		dst[n] = v
 		n++
 		end = after
-		i = nextNumber(b, after, g)
+		if i = after + 1; i >= len(b) || b[after] != comma || b[i]-'0' > 9 && b[i] != '-' {
+			i = nextNumber(b, after, g)
+		}
 	}
 	return e.ran(n, end, why)
 }
@@ -167,24 +174,25 @@ func grow[T any](e *elements, dst []T) []T {
 // nextNumber returns where the number after the comma at b[i:] begins, -1 when
 // there is no comma or no number.
 func nextNumber(b []byte, i int, g grammar) int {
-	if i < len(b) && b[i] != ',' {
+	comma := g.comma()
+	if i < len(b) && b[i] != comma {
 		i = skipBlank(b, i, g)
 	}
-	if i >= len(b) || b[i] != ',' {
+	if i >= len(b) || b[i] != comma {
 		return -1
 	}
 	i++
 	if i < len(b) && b[i] <= ' ' {
 		i = skipBlank(b, i, g)
 	}
-	if i < len(b) && (b[i]-'0' <= 9 || b[i] == '-' || g == loose && (b[i] == '+' || b[i] == '.')) {
+	if i < len(b) && (b[i]-'0' <= 9 || b[i] == '-' || g != strict && (b[i] == '+' || b[i] == '.')) {
 		return i
 	}
 	return -1
 }
 
 func skipBlank(b []byte, i int, g grammar) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || g == strict && (b[i] == '\n' || b[i] == '\r')) {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' && g != '\t' || g == strict && (b[i] == '\n' || b[i] == '\r')) {
 		i++
 	}
 	return i

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/claryhq/clary/runtime"
 )
@@ -16,7 +17,7 @@ func plainRows(b []byte, req *Request) (out []runtime.Tensor, ok bool) {
 		return nil, false
 	}
 	info := &req.Want[0]
-	if info.DType != runtime.Float32 && info.DType != runtime.Float64 || len(info.Shape) != 2 || info.Kind != runtime.KindTensor {
+	if !floatMatrix(info) {
 		return nil, false
 	}
 	i, dialect, closing := plainStart(b)
@@ -49,13 +50,13 @@ func plainRows(b []byte, req *Request) (out []runtime.Tensor, ok bool) {
 		}
 		i = skipBlank(b, i+1, strict)
 	}
-	r.dims[0], r.dims[1] = rows, width
-	if shape := r.dims[:2:2]; i == len(b) && agree(info.Shape, shape) {
-		req.Found = Found{Dialect: dialect}
-		r.tensors[0] = runtime.Tensor{Name: info.Name, Shape: shape, Data: e.finish()}
-		return r.tensors[:], true
+	if i < len(b) {
+		return nil, false
 	}
-	return nil, false
+	if out, ok = r.matrix(info, &e, rows, width); ok {
+		req.Found = Found{Dialect: dialect}
+	}
+	return out, ok
 }
 
 var comma = []byte(",")
@@ -80,4 +81,37 @@ func plainStart(b []byte) (i int, d Dialect, closing string) {
 		return -1, 0, ""
 	}
 	return skipBlank(b, i+1, strict), Rows, "]}"
+}
+
+// appendPlainRows writes what most replies are, rows of floats of the only
+// output, as the long way does. ok is false for all other replies.
+func appendPlainRows(dst []byte, out []runtime.Tensor, r *Reply) (b []byte, ok bool) {
+	if len(out) != 1 || r.Dialect != Rows || len(out[0].Shape) != 2 || r.style() != nil || len(r.Infos) == 1 && len(r.Infos[0].Labels) > 0 {
+		return dst, false
+	}
+	data, ok := out[0].Data.([]float32)
+	rows, width := out[0].Shape[0], out[0].Shape[1]
+	if n, err := runtime.Elements(out[0].Shape); !ok || err != nil || n != len(data) {
+		return dst, false
+	}
+	dst = slices.Grow(dst, len(`{"predictions":[]}`)+len(numberRoom{})+3*rows+14*len(data))
+	dst = append(dst, `{"predictions":[`...)
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '[')
+		for j, v := range data[i*width : (i+1)*width] {
+			if j > 0 {
+				dst = append(dst, ',')
+			}
+			if v-v == 0 {
+				dst = appendFloat32(dst, v)
+			} else {
+				dst = jsonFloat64(dst, float64(v))
+			}
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, ']', '}'), true
 }

@@ -25,6 +25,9 @@ import (
 // NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity". A
 // [Style] of the model's options gives rows another form.
 func (JSON) Encode(dst []byte, out []runtime.Tensor, r *Reply) ([]byte, error) {
+	if b, ok := appendPlainRows(dst, out, r); ok {
+		return b, nil
+	}
 	if err := checkTensors(out); err != nil {
 		return dst, err
 	}

@@ -17,13 +17,22 @@ type number struct {
 	whole bool // written with neither a point nor an exponent
 }
 
-// A grammar says how a number may be written.
-type grammar bool
+// A grammar says how numbers may be written, and what stands between them.
+type grammar byte
 
+// The grammars are strict, and for each byte that separates numbers a loose one.
 const (
-	strict grammar = false // as JSON does (RFC 8259, section 6)
-	loose  grammar = true  // also +1, 007, .5 and 5., as people and programs write CSV
+	strict grammar = 0   // as JSON does (RFC 8259, section 6), with commas between
+	loose  grammar = ',' // also +1, 007, .5 and 5., as people and programs write CSV
 )
+
+// comma is the byte between two numbers.
+func (g grammar) comma() byte {
+	if g == strict {
+		return ','
+	}
+	return byte(g)
+}
 
 // maxExponent bounds a written exponent: it is far beyond what the digits of a
 // body that fits in memory can make up for.
@@ -37,7 +46,7 @@ func scanNumber(b []byte, i int, g grammar) (n number, end int) {
 		return n, start
 	}
 	var sign int // without a branch: signs are hard to predict
-	if n.neg = b[i] == '-'; n.neg || g == loose && b[i] == '+' {
+	if n.neg = b[i] == '-'; n.neg || g != strict && b[i] == '+' {
 		sign = 1
 	}
 	i += sign

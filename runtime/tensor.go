@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"unsafe"
 )
 
@@ -64,10 +65,12 @@ func Elements(shape []int) (int, error) {
 			return 0, fmt.Errorf("shape %v has the negative dimension %d", shape, d)
 		case d == 0:
 			zero = true
-		case n > math.MaxInt/d:
-			return 0, fmt.Errorf("shape %v holds more elements than an int counts", shape)
 		default:
-			n *= d
+			over, product := bits.Mul64(uint64(n), uint64(d)) // a division would take longer than many a small tensor
+			if over != 0 || product > math.MaxInt {
+				return 0, fmt.Errorf("shape %v holds more elements than an int counts", shape)
+			}
+			n = int(product)
 		}
 	}
 	if zero {

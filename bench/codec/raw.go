@@ -70,6 +70,15 @@ func readFloats(b []byte, i int, dst []float32) int {
 	return i - 1
 }
 
+// scanRow is the least that a decoder of one known form can do: it knows how
+// many numbers there are, and returns them as the model's input, in memory that
+// whoever asked keeps.
+func scanRow(b []byte, i, n int) (in []runtime.Tensor, end int) {
+	values := make([]float32, n)
+	end = readFloats(b, i, values)
+	return []runtime.Tensor{{Name: "x", Shape: []int{1, n}, Data: values}}, end
+}
+
 // writeFloats appends values as encoding/json writes them, commas between them.
 func writeFloats(dst []byte, values []float32) []byte {
 	for i, v := range values {
