@@ -2,89 +2,139 @@
 // one run, and prints a table. Figures of different runs do not compare.
 //
 //	make bench
+//	go run ./bench -suite row,digits -quick
+//	go run ./bench load -h        the load alone, at any server
 //
-// Each suite interleaves what it compares, round by round, and takes medians:
-// the clock of a shared machine drifts.
+// Each suite interleaves what it compares, round by round, and takes medians
+// of each round's ratio: the clock of a shared machine drifts. README.md says
+// more.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	goruntime "runtime"
 	"slices"
-	"text/tabwriter"
+	"strings"
+	"time"
 )
 
-// A suite measures one thing and returns its rows.
+// A suite measures one thing.
 type suite struct {
 	name string
-	run  func(setup) ([]row, error)
+	help string
+	run  func(*bench) error
 }
 
-// setup is what every suite is given.
-type setup struct {
+var suites = []suite{
+	{"start", "from exec to the first 200 on /ping", start},
+	{"row", "one row of CSV or JSON: what HTTP and the server cost", oneRow},
+	{"rows", "100 and 10,000 rows in one request", manyRows},
+	{"digits", "a small network, one image a request: batching", digits},
+	{"networks", "SqueezeNet and ResNet-50: what ONNX Runtime costs", convolutions},
+	{"large", "a body of 20 MB", large},
+}
+
+// bench is what every suite is given.
+type bench struct {
 	serve   string // the built server
 	library string // ONNX Runtime's
+	cache   string // of generated networks
+	dir     string // for files of this run
 	rounds  int
+	quick   bool
+	suite   string // the one that runs
+	rows    []row
+	bursts  []burst
 }
-
-// A row of the table. A ratio is what matters; limit is what it must stay
-// within, 0 where nothing is promised.
-type row struct {
-	what    string
-	value   string
-	against string
-	ratio   float64
-	limit   float64
-}
-
-var suites = []suite{{"start", start}}
 
 func main() {
-	s := setup{}
-	flag.StringVar(&s.serve, "serve", "bin/serve", "the server")
-	flag.StringVar(&s.library, "library", "bin/libonnxruntime.so.1", "ONNX Runtime's library")
-	flag.IntVar(&s.rounds, "rounds", 15, "rounds of each comparison")
-	flag.Parse()
-	if err := run(s); err != nil {
+	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(s setup) error {
-	t := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "suite\twhat\tmeasured\tagainst\tratio\tlimit")
-	missed := 0
-	for _, suite := range suites {
-		rows, err := suite.run(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", suite.name, err)
-		}
-		for _, r := range rows {
-			limit := ""
-			if r.limit > 0 {
-				limit = fmt.Sprintf("%.2f", r.limit)
-				if r.ratio > r.limit {
-					limit += " MISSED"
-					missed++
-				}
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%s\n", suite.name, r.what, r.value, r.against, r.ratio, limit)
-		}
+func run(args []string) error {
+	if len(args) > 0 && args[0] == "load" {
+		return loadCommand(args[1:])
 	}
-	if err := t.Flush(); err != nil {
+	if len(args) > 0 && args[0] == "codec" {
+		return codecCommand(args[1:])
+	}
+	b := &bench{}
+	var chosen, results string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&chosen, "suite", "", "suites to run, with commas between; all when empty")
+	f.StringVar(&b.serve, "serve", "bin/serve", "the server")
+	f.StringVar(&b.library, "library", "bin/libonnxruntime.so.1", "ONNX Runtime's library")
+	f.StringVar(&b.cache, "networks", ".cache/networks", "where generated networks are kept")
+	f.StringVar(&results, "results", "bench/results", "where the JSON of the run goes")
+	f.IntVar(&b.rounds, "rounds", 9, "rounds of what is promised")
+	f.BoolVar(&b.quick, "quick", false, "three rounds: to see whether it works, not to compare")
+	f.Usage = func() {
+		fmt.Fprintln(f.Output(), "Usage: bench [flags]            measure\n       bench load [flags]       send load to any server\n\nSuites:")
+		for _, s := range suites {
+			fmt.Fprintf(f.Output(), "  %-10s %s\n", s.name, s.help)
+		}
+		fmt.Fprintln(f.Output(), "\nFlags:")
+		f.PrintDefaults()
+	}
+	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if missed > 0 {
-		return fmt.Errorf("%d rows missed their limit", missed)
+	if b.quick {
+		b.rounds = 3
 	}
-	return nil
+	todo, err := choose(chosen)
+	if err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "clary-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	return b.all(todo, results)
 }
 
-// median returns the middle of the values, which it sorts.
-func median(values []float64) float64 {
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+func choose(names string) ([]suite, error) {
+	if names == "" {
+		return suites, nil
+	}
+	var todo []suite
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(suites, func(s suite) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no suite %q; -h lists them", name)
+		}
+		todo = append(todo, suites[i])
+	}
+	return todo, nil
+}
+
+func (b *bench) all(todo []suite, results string) error {
+	begin := time.Now()
+	if err := b.build(); err != nil {
+		return err
+	}
+	for _, s := range todo {
+		fmt.Fprintf(os.Stderr, "%4.0f s  %s: %s\n", time.Since(begin).Seconds(), s.name, s.help)
+		b.suite = s.name
+		if err := s.run(b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%4.0f s  done, on %d cores\n", time.Since(begin).Seconds(), goruntime.NumCPU())
+	if err := b.print(os.Stdout); err != nil {
+		return err
+	}
+	if err := b.write(results); err != nil {
+		return err
+	}
+	if n := b.missed(); n > 0 {
+		return fmt.Errorf("%d rows missed their limit", n)
+	}
+	return nil
 }

@@ -9,29 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
-const model = "testdata/models/iris"
-
 // start compares the time from exec to the first 200 on /ping with that of a
 // C program that only loads the library and creates environment and session.
-func start(s setup) ([]row, error) {
-	dir, err := os.MkdirTemp("", "clary-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	minimum, err := compile(dir)
-	if err != nil {
-		return nil, err
-	}
+func start(b *bench) error {
 	least := func() (time.Duration, error) {
-		return untilLine(exec.Command(minimum, s.library, filepath.Join(model, "model.onnx")), func(line string) (bool, error) { return line == "ready", nil })
+		return untilLine(exec.Command(b.program("minimum"), b.library, filepath.Join(iris, "model.onnx")), func(line string) (bool, error) { return line == "ready", nil })
 	}
 	clary := func() (time.Duration, error) {
-		cmd := exec.Command(s.serve, model, "--host", "127.0.0.1", "--port", "0", "--onnxruntime", s.library)
+		cmd := exec.Command(b.serve, iris, "--host", "127.0.0.1", "--port", "0", "--onnxruntime", b.library)
 		return untilLine(cmd, func(line string) (bool, error) {
 			var fields struct{ Msg, Addr string }
 			if err := json.Unmarshal([]byte(line), &fields); err != nil || fields.Msg != "listening" {
@@ -42,39 +30,26 @@ func start(s setup) ([]row, error) {
 	}
 	// Once each, so that both find the files in memory.
 	if _, err := least(); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := clary(); err != nil {
-		return nil, err
+		return err
 	}
-	var mins, ours, ratios []float64
-	for range s.rounds {
+	var mins, ours, quotients []float64
+	for range max(b.rounds, 15) {
 		a, err := least()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		b, err := clary()
+		c, err := clary()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		mins, ours, ratios = append(mins, a.Seconds()*1e3), append(ours, b.Seconds()*1e3), append(ratios, b.Seconds()/a.Seconds())
+		mins, ours, quotients = append(mins, a.Seconds()), append(ours, c.Seconds()), append(quotients, c.Seconds()/a.Seconds())
 	}
-	return []row{{what: "exec to first 200 on /ping, iris", value: fmt.Sprintf("%.1f ms", median(ours)),
-		against: fmt.Sprintf("%.1f ms: library, environment, session in C", median(mins)), ratio: median(ratios), limit: 2}}, nil
-}
-
-// compile builds the C program against the header that the binding carries.
-func compile(dir string) (string, error) {
-	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
-	if err != nil {
-		return "", fmt.Errorf("go list: %w", err)
-	}
-	out := filepath.Join(dir, "minimum")
-	cmd := exec.Command("gcc", "-O2", "-I", strings.TrimSpace(string(header)), "-o", out, "bench/minimum/minimum.c", "-ldl")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("gcc: %w: %s", err, text)
-	}
-	return out, nil
+	b.report(row{What: "exec to first 200 on /ping, iris", Value: milli(median(ours)),
+		Against: milli(median(mins)) + ": library, environment, session in C", Ratio: median(quotients), Limit: 2})
+	return nil
 }
 
 // untilLine starts cmd and returns the time until done says so of a line of

@@ -1,0 +1,420 @@
+package load
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/claryhq/clary/bench/process"
+)
+
+// Run sends the load and waits until it is over.
+func Run(s Spec) (Result, error) {
+	if err := s.check(); err != nil {
+		return Result{}, err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nothing is allocated but latencies
+	// The kernel may otherwise let a timed wait last 50 us longer.
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
+		return Result{}, err
+	}
+	g, err := newGenerator(s)
+	if err != nil {
+		return Result{}, err
+	}
+	defer g.close()
+	if err := g.run(); err != nil {
+		return Result{}, err
+	}
+	return g.result(), nil
+}
+
+// A generator drives all connections from one thread.
+type generator struct {
+	spec     Spec
+	requests [][]byte
+	weights  []float64 // cumulated, the last is 1
+	random   *rand.Rand
+	sockaddr unix.Sockaddr
+	family   int
+	epoll    int
+	conns    []conn
+	idle     []int // connections without a request; open loop
+	late     []due // requests without a connection; open loop
+	buf      []byte
+
+	origin     time.Time
+	begin, end int64 // of what is due in the time that is measured, in nanoseconds from origin
+	from, to   int64 // when the measurement really began and ended
+	next       due   // of the open loop
+	pids       []int
+
+	tally      tally
+	pending    int // due in time and not yet answered
+	measuring  bool
+	serverFrom time.Duration
+	ownFrom    time.Duration
+	server     Use
+	own        Use
+	sampled    int64 // when memory was last looked at
+}
+
+// A due is a request and when it has to be sent.
+type due struct {
+	at   int64
+	kind int
+}
+
+// A conn is one connection and the request on it.
+type conn struct {
+	fd      int
+	busy    bool
+	request due
+	unsent  []byte
+	answer  response
+}
+
+func newGenerator(s Spec) (*generator, error) {
+	g := &generator{spec: s, random: rand.New(rand.NewPCG(1, 2)), epoll: -1, buf: make([]byte, 256<<10),
+		tally: newTally(len(s.Requests))}
+	if s.PID != 0 {
+		g.pids = process.Tree(s.PID)
+	}
+	sum := 0.0
+	for i := range s.Requests {
+		b, err := s.Requests[i].prepare(s.Addr)
+		if err != nil {
+			return nil, err
+		}
+		w := s.Requests[i].Weight
+		if w == 0 {
+			w = 1
+		}
+		sum += w
+		g.requests, g.weights = append(g.requests, b), append(g.weights, sum)
+	}
+	for i := range g.weights {
+		g.weights[i] /= sum
+	}
+	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if ip := addr.IP.To4(); ip != nil {
+		g.family, g.sockaddr = unix.AF_INET, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(ip)}
+	} else {
+		g.family, g.sockaddr = unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port, Addr: [16]byte(addr.IP.To16())}
+	}
+	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	g.conns = make([]conn, s.Connections)
+	for i := range g.conns {
+		g.conns[i].fd = -1
+	}
+	for i := range g.conns {
+		if err := g.connect(i); err != nil {
+			g.close()
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func (g *generator) close() {
+	for i := range g.conns {
+		if g.conns[i].fd >= 0 {
+			_ = unix.Close(g.conns[i].fd) // nothing is to be saved
+		}
+	}
+	_ = unix.Close(g.epoll)
+}
+
+// connect opens connection i, anew if it was open.
+func (g *generator) connect(i int) error {
+	c := &g.conns[i]
+	if c.fd >= 0 {
+		_ = unix.Close(c.fd) // the server has done so, or has failed
+		c.fd = -1
+	}
+	fd, err := unix.Socket(g.family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	c.fd = fd
+	if err := unix.Connect(fd, g.sockaddr); err != nil {
+		return fmt.Errorf("load: connecting to %s: %w", g.spec.Addr, err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	return unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, fd,
+		&unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(i)})
+}
+
+func (g *generator) now() int64 { return int64(time.Since(g.origin)) }
+
+// run is the loop.
+func (g *generator) run() error {
+	g.origin = time.Now()
+	g.begin = int64(g.spec.Warm * 1e9)
+	g.end = g.begin + int64(g.spec.Seconds*1e9)
+	if g.spec.Rate > 0 {
+		for i := range g.conns {
+			g.idle = append(g.idle, i)
+		}
+		g.draw()
+	} else {
+		for i := range g.conns {
+			if err := g.start(i, due{at: g.now(), kind: g.kind()}); err != nil {
+				return err
+			}
+		}
+	}
+	events := make([]unix.EpollEvent, 256)
+	for {
+		now := g.now()
+		if err := g.tick(now); err != nil {
+			return err
+		}
+		if now >= g.end && (g.pending == 0 || now >= g.end+int64(grace)) {
+			return nil
+		}
+		if g.spec.Rate > 0 {
+			if err := g.dispatch(now); err != nil {
+				return err
+			}
+		}
+		n, err := wait(g.epoll, events, g.patience(now))
+		if err != nil {
+			return err
+		}
+		for _, e := range events[:n] {
+			if err := g.handle(int(e.Fd)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// patience is how long the loop may sleep.
+func (g *generator) patience(now int64) time.Duration {
+	most := int64(10 * time.Millisecond)
+	for _, at := range []int64{g.begin, g.end} {
+		if at > now {
+			most = min(most, at-now)
+		}
+	}
+	if g.spec.Rate > 0 && now < g.end {
+		most = min(most, max(g.next.at-now, 0))
+	}
+	return time.Duration(most)
+}
+
+// wait is epoll_pwait2: epoll_wait counts in milliseconds.
+func wait(epoll int, events []unix.EpollEvent, d time.Duration) (int, error) {
+	t := unix.NsecToTimespec(int64(d))
+	for {
+		n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
+		if e == 0 {
+			return int(n), nil
+		}
+		if e != unix.EINTR {
+			return 0, e
+		}
+	}
+}
+
+// tick begins and ends the measurement, and looks at the memory meanwhile.
+func (g *generator) tick(now int64) (err error) {
+	if !g.measuring && now >= g.begin && now < g.end {
+		g.measuring, g.from = true, now
+		if g.ownFrom, err = process.CPU([]int{os.Getpid()}); err == nil && g.pids != nil {
+			g.serverFrom, err = process.CPU(g.pids)
+		}
+	}
+	if g.measuring && now >= g.end {
+		g.measuring, g.to = false, now
+		var own, server time.Duration
+		if own, err = process.CPU([]int{os.Getpid()}); err == nil && g.pids != nil {
+			server, err = process.CPU(g.pids)
+		}
+		g.own.CPU, g.server.CPU = (own - g.ownFrom).Seconds(), (server - g.serverFrom).Seconds()
+	}
+	if err == nil && g.measuring && g.pids != nil && now > g.sampled+int64(20*time.Millisecond) {
+		var n int64
+		g.sampled = now
+		n, err = process.Resident(g.pids)
+		g.server.Resident = max(g.server.Resident, n)
+	}
+	return err
+}
+
+// kind draws one of the requests.
+func (g *generator) kind() int {
+	if len(g.weights) == 1 {
+		return 0
+	}
+	x := g.random.Float64()
+	for i, w := range g.weights {
+		if x < w {
+			return i
+		}
+	}
+	return len(g.weights) - 1
+}
+
+// draw draws when the open loop's next request is due: a Poisson process, as
+// many clients that know nothing of each other make.
+func (g *generator) draw() {
+	g.next = due{at: g.next.at + int64(g.random.ExpFloat64()/g.spec.Rate*1e9), kind: g.kind()}
+}
+
+// dispatch sends what is due.
+func (g *generator) dispatch(now int64) error {
+	for g.next.at <= now && g.next.at < g.end {
+		if g.counts(g.next) {
+			g.pending++
+		}
+		g.late = append(g.late, g.next)
+		g.draw()
+	}
+	for len(g.late) > 0 && len(g.idle) > 0 {
+		i := g.idle[len(g.idle)-1]
+		g.idle = g.idle[:len(g.idle)-1]
+		d := g.late[0]
+		g.late = g.late[1:]
+		if err := g.start(i, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counts says whether an open loop's request belongs to what is measured.
+func (g *generator) counts(d due) bool { return d.at >= g.begin && d.at < g.end }
+
+// start sends a request on connection i.
+func (g *generator) start(i int, d due) error {
+	c := &g.conns[i]
+	c.busy, c.request, c.unsent = true, d, g.requests[d.kind]
+	c.answer.reset()
+	return g.send(i)
+}
+
+// send writes what the socket takes.
+func (g *generator) send(i int) error {
+	c := &g.conns[i]
+	for len(c.unsent) > 0 {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&c.unsent[0])), uintptr(len(c.unsent)))
+		switch e {
+		case 0:
+			c.unsent = c.unsent[n:]
+		case unix.EAGAIN:
+			return nil
+		case unix.EINTR:
+		default:
+			return g.receive(i) // an answer may be there; what is broken shows there too
+		}
+	}
+	return nil
+}
+
+// handle goes on with a connection on which something has happened.
+func (g *generator) handle(i int) error {
+	if c := &g.conns[i]; c.busy && len(c.unsent) > 0 {
+		if err := g.send(i); err != nil {
+			return err
+		}
+	}
+	return g.receive(i)
+}
+
+// receive reads what has come.
+func (g *generator) receive(i int) error {
+	c := &g.conns[i]
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&g.buf[0])), uintptr(len(g.buf)))
+		switch {
+		case e == unix.EAGAIN:
+			return nil
+		case e == unix.EINTR:
+			continue
+		case e != 0 || n == 0: // it broke, or the server closed it
+			return g.finish(i, 0, true)
+		}
+		if !c.busy {
+			return fmt.Errorf("load: %d bytes came that nobody asked for", n)
+		}
+		if _, err := c.answer.feed(g.buf[:n]); err != nil {
+			return err
+		}
+		if c.answer.phase == done {
+			// An answer before the request was whole leaves the connection unusable.
+			return g.finish(i, c.answer.status, c.answer.close || len(c.unsent) > 0)
+		}
+		if int(n) < len(g.buf) {
+			return nil // there was no more
+		}
+	}
+}
+
+// finish counts an answer and gives the connection its next request.
+func (g *generator) finish(i, status int, reconnect bool) error {
+	c := &g.conns[i]
+	now := g.now()
+	busy := c.busy
+	c.busy, c.unsent = false, nil
+	if reconnect {
+		if err := g.connect(i); err != nil {
+			return err
+		}
+	}
+	if !busy {
+		return nil // an idle connection that the server closed
+	}
+	g.count(c.request, now, status)
+	if g.spec.Rate > 0 {
+		g.idle = append(g.idle, i)
+		return g.dispatch(now)
+	}
+	if now >= g.end && !g.measuring {
+		return nil
+	}
+	return g.start(i, due{at: g.now(), kind: g.kind()})
+}
+
+// count counts an answer: in an open loop its latency where it was due in
+// time, else where it came in time.
+func (g *generator) count(d due, now int64, status int) {
+	if g.measuring {
+		g.tally.answer(status)
+	}
+	timed := g.measuring
+	if g.spec.Rate > 0 {
+		if timed = g.counts(d); timed {
+			g.pending--
+		}
+	}
+	if timed {
+		g.tally.latency(d.kind, status, now-d.at)
+	}
+}
+
+func (g *generator) result() Result {
+	r := g.tally.result(float64(g.to-g.from) / 1e9)
+	r.Unfinished, r.Server, r.Generator = g.pending, g.server, g.own
+	return r
+}
