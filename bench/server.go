@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/bench/load"
-	"github.com/claryhq/clary/bench/process"
 )
 
 // build compiles the programs of the bench.
@@ -125,11 +124,6 @@ func (s *server) ready() error {
 func (s *server) stop() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	_ = s.cmd.Wait()         // its exit status says nothing then
-}
-
-// resident is the server's memory now.
-func (s *server) resident() (int64, error) {
-	return process.Resident(process.Tree(s.cmd.Process.Pid))
 }
 
 // burst sends load to the server from a process of its own, and keeps what it
