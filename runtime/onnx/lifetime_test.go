@@ -3,6 +3,7 @@ package onnx
 import (
 	"context"
 	"errors"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"time"
@@ -133,4 +134,30 @@ func TestCloseWaitsForRunsAndRefusesNewOnes(t *testing.T) {
 	if _, err := s.Run(t.Context(), times(1), nil); !errors.Is(err, runtime.ErrClosed) {
 		t.Errorf("a run after Close: %v", err)
 	}
+}
+
+// TestStalePointersStayOutOfGosSight: what the values in C's memory pointed to
+// in the last run has been collected by the next, and must not meet Go's write
+// barrier there.
+func TestStalePointersStayOutOfGosSight(t *testing.T) {
+	numeric := opened(t, identity(runtime.Float32, "N"), Options{})
+	text := opened(t, identity(runtime.String, "N"), Options{})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				goruntime.GC()
+			}
+		}
+	}()
+	for range 200 {
+		run1(t, numeric, tensor(make([]float32, 1<<20), 1<<20))
+		run1(t, text, tensor(make([]string, 1<<12), 1<<12))
+	}
+	close(stop)
+	<-stopped
 }

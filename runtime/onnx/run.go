@@ -198,8 +198,13 @@ func (c *call) point(v *C.clary_value, p *byte) {
 	if p != nil {
 		c.pin.Pin(p)
 	}
-	v.data = unsafe.Pointer(p)
+	store(unsafe.Pointer(&v.data), unsafe.Pointer(p))
 }
+
+// store writes a pinned pointer into C's memory as a number. Written as a
+// pointer, the one of an earlier run that it replaces would meet Go's write
+// barrier, which ends the process where that memory has been collected since.
+func store(at, p unsafe.Pointer) { *(*uintptr)(at) = uintptr(p) }
 
 // setStrings lays strings of n bytes end to end, for C to copy.
 func (c *call) setStrings(v *C.clary_value, s []string, n int) {
@@ -212,7 +217,8 @@ func (c *call) setStrings(v *C.clary_value, s []string, n int) {
 	v.bytes = C.size_t(n)
 	first := unsafe.SliceData(lengths)
 	c.pin.Pin(first)
-	v.elements, v.lengths = C.size_t(len(s)), first
+	v.elements = C.size_t(len(s))
+	store(unsafe.Pointer(&v.lengths), unsafe.Pointer(first))
 }
 
 // get copies the outputs into out where they fit, else into new slices.
