@@ -25,6 +25,7 @@ var floors = map[string][]string{
 	"artifact/store/storetest": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/credentials", "github.com/aws/aws-sdk-go-v2/service/s3"},
 	"handler/post":             {"runtime"},
 	"handler":                  {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},
+	"mme":                      {},
 	"pipeline":                 {"handler", "runtime"},
 	"": {"runtime", "runtime/onnx", "codec", "artifact", "handler", "handler/post", "pipeline",
 		"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
