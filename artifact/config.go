@@ -1,19 +1,15 @@
 package artifact
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Config is what clary.yaml may say about one model (docs/clary-yaml.md). The
@@ -50,7 +46,7 @@ const maxConfig = 1 << 20
 // readConfig reads the clary.yaml in dir; without one it is the zero value.
 func readConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, ConfigName)
-	f, err := os.Open(path)
+	data, err := readLimited(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if other := filepath.Join(dir, "clary.yml"); isFile(other) {
 			return Config{}, fmt.Errorf("%s would not be read: name it %s", other, ConfigName)
@@ -60,15 +56,21 @@ func readConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	return ParseConfig(path, data)
+}
+
+// readLimited reads a file of settings.
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return Config{}, err
+	if err == nil && len(data) > maxConfig {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxConfig)
 	}
-	if len(data) > maxConfig {
-		return Config{}, fmt.Errorf("%s is larger than %d bytes", path, maxConfig)
-	}
-	return ParseConfig(path, data)
+	return data, err
 }
 
 // ParseConfig reads the text of a clary.yaml. A key that Config does not have
@@ -76,21 +78,11 @@ func readConfig(dir string) (Config, error) {
 // wanted; file appears in them and nowhere else.
 func ParseConfig(file string, text []byte) (Config, error) {
 	var c Config
-	d := &decoder{file: file, lines: map[string]int{}}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	var doc, more yaml.Node
-	switch err := dec.Decode(&doc); {
-	case err == io.EOF:
-		return c, nil
-	case err != nil:
-		return c, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
-	case dec.Decode(&more) != io.EOF:
-		return c, fmt.Errorf("%s holds more than one document", file)
+	d, err := decode(file, ConfigName, text, &c)
+	if err == nil {
+		err = d.check(c)
 	}
-	if err := d.mapping(doc.Content[0], "", reflect.ValueOf(&c).Elem()); err != nil {
-		return Config{}, err
-	}
-	if err := d.check(c); err != nil {
+	if err != nil {
 		return Config{}, err
 	}
 	return c, nil

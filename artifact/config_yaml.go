@@ -1,7 +1,9 @@
 package artifact
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,7 +15,27 @@ import (
 // A decoder fills structs from YAML by their tags.
 type decoder struct {
 	file  string
+	name  string         // what such a file is called
+	whole reflect.Type   // the struct of the whole file
 	lines map[string]int // where each key stands, by its dotted path
+}
+
+// decode fills into, a pointer to a struct, from the text of a file that is
+// named for people by file and called name. An empty text leaves it as it is.
+func decode(file, name string, text []byte, into any) (*decoder, error) {
+	whole := reflect.ValueOf(into).Elem()
+	d := &decoder{file: file, name: name, whole: whole.Type(), lines: map[string]int{}}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, more yaml.Node
+	switch err := dec.Decode(&doc); {
+	case err == io.EOF:
+		return d, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+	case dec.Decode(&more) != io.EOF:
+		return nil, fmt.Errorf("%s holds more than one document", file)
+	}
+	return d, d.mapping(doc.Content[0], "", whole)
 }
 
 func (d *decoder) errorf(line int, format string, args ...any) error {
@@ -120,6 +142,8 @@ func (d *decoder) list(n *yaml.Node, path string, into reflect.Value) error {
 			continue
 		case *PostStep:
 			item.Line = node.Line
+		case *PipelineStep:
+			item.Line = node.Line
 		}
 		if err := d.value(node, at, list.Index(i)); err != nil {
 			return err
@@ -169,7 +193,7 @@ func (d *decoder) unknown(key *yaml.Node, path string, fields []string) error {
 	if near := Nearest(key.Value, fields); near != "" {
 		return d.errorf(key.Line, "%s; did you mean %s%s?", msg, path, near)
 	}
-	for _, p := range paths(reflect.TypeFor[Config](), "") {
+	for _, p := range paths(d.whole, "") {
 		if p == key.Value || strings.HasSuffix(p, "."+key.Value) {
 			return d.errorf(key.Line, "%s; did you mean %s?", msg, p)
 		}
@@ -180,7 +204,7 @@ func (d *decoder) unknown(key *yaml.Node, path string, fields []string) error {
 
 func (d *decoder) what(path string) string {
 	if path == "" {
-		return ConfigName
+		return d.name
 	}
 	return strings.TrimSuffix(path, ".")
 }

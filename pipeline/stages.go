@@ -1,8 +1,3 @@
-// Package pipeline takes one request through the stages of a handler.
-//
-// The dispatch between stages lives here and not in a method of
-// handler.Default: Go has no virtual calls, so a Default that called its own
-// stages would never reach the ones that a user has overridden.
 package pipeline
 
 import (
