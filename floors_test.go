@@ -26,7 +26,7 @@ var floors = map[string][]string{
 	"handler/post":             {"runtime"},
 	"handler":                  {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},
 	"mme":                      {},
-	"pipeline":                 {"handler", "runtime"},
+	"pipeline":                 {"handler", "codec", "artifact", "runtime"},
 	"": {"runtime", "runtime/onnx", "codec", "artifact", "handler", "handler/post", "pipeline",
 		"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
 		"github.com/prometheus/client_golang/prometheus/promhttp", "go.uber.org/zap", "go.uber.org/zap/zapcore"},
