@@ -84,7 +84,10 @@ func readAll(buf []byte, w http.ResponseWriter, r *http.Request, limit int64) ([
 		if err == io.EOF {
 			// A deadline that passed later, during a long Run, would look
 			// like the client's going away.
-			return buf, control.SetReadDeadline(time.Time{})
+			if err := control.SetReadDeadline(time.Time{}); err != nil {
+				return buf, err
+			}
+			return buf, r.Body.Close() // or net/http would look whether more comes
 		}
 		if err != nil {
 			return buf, bodyError(r, len(buf), err)

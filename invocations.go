@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
@@ -46,6 +47,17 @@ type exchange struct {
 	in     int // bytes of the body
 	out    int // bytes of the reply
 	status int
+
+	scratch *scratch
+	id      [32]byte // the text of an id that was made here
+	// Values of the reply's headers, each of which is a slice of one.
+	replyID, replyAttributes, replyType [1]string
+}
+
+// A scratch is memory that one request after another uses.
+type scratch struct {
+	stages handler.Scratch
+	fields []zap.Field
 }
 
 // A finder says which model a request is for. The model stays open until
@@ -67,21 +79,30 @@ func (s *Server) theModel(context.Context, *handler.Request) (*live, func(), err
 
 // serve takes one request to the model that find finds, and answers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
-	x := exchange{start: time.Now()}
-	reply, err := s.answer(w, r, &x, find)
+	x := &exchange{start: time.Now()}
+	x.scratch, _ = s.scratches.Get().(*scratch)
+	if x.scratch == nil {
+		x.scratch = new(scratch)
+	}
+	if s.plain {
+		x.req.Scratch = &x.scratch.stages
+	}
+	reply, err := s.answer(w, r, x, find)
 	// Reading a body that fails ends the context too, though the client is there.
 	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
 		err = gone
 	}
 	h := w.Header()
-	h[headerRequestID] = []string{x.req.ID}
+	x.replyID[0] = x.req.ID
+	h[headerRequestID] = x.replyID[:]
 	if x.req.Attributes != "" {
-		h[headerAttributes] = []string{x.req.Attributes}
+		x.replyAttributes[0] = x.req.Attributes
+		h[headerAttributes] = x.replyAttributes[:]
 	}
 	switch {
 	case err == nil:
 		x.status, x.out = http.StatusOK, len(reply.Body)
-		s.write(w, reply)
+		x.write(w, reply)
 	case emptyIsFine(err, x.req.ContentType):
 		x.status, err = http.StatusNoContent, nil
 		w.WriteHeader(x.status)
@@ -92,15 +113,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	if x.live != nil {
 		x.live.metrics.observe(x.status, x.read, x.queue, x.timing, x.in, x.out)
 	}
-	s.logExchange(&x, err)
+	s.logExchange(x, err)
 	if x.status == statusGone {
 		panic(http.ErrAbortHandler) // net/http would send an empty 200
 	}
+	x.scratch.stages.Reset()
+	s.scratches.Put(x.scratch)
 }
 
 // answer takes the request to the model and back, without writing anything.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, find finder) (pipeline.Reply, error) {
-	if err := readHeaders(r, &x.req); err != nil {
+	if err := x.readHeaders(r); err != nil {
 		return pipeline.Reply{}, err
 	}
 	if !s.gate.enter() {
@@ -160,10 +183,11 @@ func (s *Server) stages(ctx context.Context, m *live, body []byte) (reply pipeli
 	return pipeline.Run(ctx, s.handler, m.model, body)
 }
 
-// readHeaders fills req from the headers, within the bounds that the platform
-// sets for them (contract §3.2).
-func readHeaders(r *http.Request, req *handler.Request) error {
-	req.Header = r.Header.Get
+// readHeaders fills x.req from the headers, within the bounds that the
+// platform sets for them (contract §3.2).
+func (x *exchange) readHeaders(r *http.Request) error {
+	req := &x.req
+	req.Headers = r.Header
 	req.ContentType = r.Header.Get("Content-Type")
 	if req.ContentType == "" {
 		req.ContentType = "application/json"
@@ -180,9 +204,9 @@ func readHeaders(r *http.Request, req *handler.Request) error {
 	req.TargetModel = r.Header.Get(headerTargetModel)
 	req.ID = r.Header.Get(headerInferenceID)
 	if req.ID == "" {
-		req.ID = newRequestID()
+		req.ID = newRequestID(&x.id)
 	} else if !visible(req.ID, 64) {
-		req.ID = newRequestID()
+		req.ID = newRequestID(&x.id)
 		return fmt.Errorf("%w X-Amzn-SageMaker-Inference-Id: want 1 to 64 printable ASCII characters", errHeader)
 	}
 	attributes := r.Header.Get(headerAttributes)
@@ -212,21 +236,29 @@ func visible(s string, n int) bool {
 	return true
 }
 
-func newRequestID() string {
+// newRequestID makes an id, whose text lies in dst from then on.
+func newRequestID(dst *[32]byte) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand: never fails
-	return hex.EncodeToString(b[:])
+	hex.Encode(dst[:], b[:])
+	return unsafe.String(&dst[0], len(dst))
 }
+
+// counted is up to how many bytes net/http holds a reply back to count it.
+const counted = 2 << 10
 
 // write sends a reply. A large one must keep leaving, like a body that must
 // keep coming.
-func (s *Server) write(w http.ResponseWriter, reply pipeline.Reply) {
+func (x *exchange) write(w http.ResponseWriter, reply pipeline.Reply) {
 	h := w.Header()
-	h["Content-Type"] = []string{reply.ContentType}
+	x.replyType[0] = reply.ContentType
+	h["Content-Type"] = x.replyType[:]
 	if n, ok := strings.CutPrefix(reply.ContentType, v2Binary); ok {
 		h[headerV2JSON] = []string{n}
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(reply.Body))}
+	if len(reply.Body) >= counted {
+		h["Content-Length"] = []string{strconv.Itoa(len(reply.Body))}
+	}
 	if len(reply.Body) > step {
 		control := http.NewResponseController(w)
 		// Neither call fails on a connection of net/http; if one did, the
@@ -276,12 +308,11 @@ func (s *Server) logExchange(x *exchange, err error) {
 	if entry == nil {
 		return
 	}
-	fields := []zap.Field{
+	fields := append(x.scratch.fields[:0],
 		zap.String("request_id", x.req.ID), zap.Int("status", x.status),
 		zap.String("content_type", x.req.ContentType), zap.Int("bytes_in", x.in), zap.Int("bytes_out", x.out),
 		zap.Duration("ms", time.Since(x.start)), zap.Duration("queue_ms", x.queue), zap.Duration("decode_ms", x.timing.Decode),
-		zap.Duration("run_ms", x.timing.Run), zap.Duration("encode_ms", x.timing.Encode),
-	}
+		zap.Duration("run_ms", x.timing.Run), zap.Duration("encode_ms", x.timing.Encode))
 	if id := x.req.Header(headerInferenceID); id != "" {
 		fields = append(fields, zap.String("inference_id", x.req.ID))
 	}
@@ -292,4 +323,6 @@ func (s *Server) logExchange(x *exchange, err error) {
 		fields = append(fields, zap.Error(err))
 	}
 	entry.Write(fields...)
+	clear(fields)
+	x.scratch.fields = fields
 }

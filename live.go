@@ -112,4 +112,5 @@ func (s *Server) logReady(m *live) {
 		zap.Duration("load_ms", m.took), zap.String("onnxruntime", onnx.Version()),
 		zap.Int("workers", cap(m.admission.slots)), zap.Int("intra_op_threads", m.intraOp))
 	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
+	releaseCode()
 }

@@ -1,7 +1,9 @@
 package clary
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -22,7 +24,24 @@ func (s *Server) routes() http.Handler {
 		r.Method(method, "/metrics", metrics)
 		r.Method(method, "/", http.HandlerFunc(s.describe))
 	}
-	return r
+	return routed(r)
+}
+
+// routed gives chi a place for a request's route in its connection's context:
+// chi would make a copy of each request for it. A connection serves one
+// request after another.
+func routed(routes http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if route, ok := r.Context().Value(chi.RouteCtxKey).(*chi.Context); ok {
+			route.Reset()
+		}
+		routes.ServeHTTP(w, r)
+	})
+}
+
+// withRoute is an http.Server's ConnContext for routed.
+func withRoute(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, chi.RouteCtxKey, chi.NewRouteContext())
 }
 
 // ping is 200 when the next invocation would be served, 503 while the model

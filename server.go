@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,10 +31,12 @@ type Server struct {
 	http     http.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
-	bodies bodies
-	gate   gate                 // counts the invocations inside; shut while draining
-	model  atomic.Pointer[live] // nil until loaded and warmed, and again after closing
-	drains atomic.Bool
+	bodies    bodies
+	scratches sync.Pool            // of *scratch
+	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
+	gate      gate                 // counts the invocations inside; shut while draining
+	model     atomic.Pointer[live] // nil until loaded and warmed, and again after closing
+	drains    atomic.Bool
 }
 
 // Limits of HTTP that no setting moves.
@@ -54,6 +59,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 	}
 	base, cut := context.WithCancelCause(context.Background())
 	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), started: time.Now(), listener: listener, cut: cut}
+	_, s.plain = h.(handler.Default)
 	s.http = http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTimeout,
@@ -61,7 +67,8 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+		ConnContext:       withRoute,
+		ErrorLog:          stdlog.New(io.Discard, "", 0), // what clients do to their connections
 	}
 	return s, nil
 }

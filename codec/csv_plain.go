@@ -20,12 +20,12 @@ func plainCSV(b []byte, req *Request, o csvOptions) (out []runtime.Tensor, ok bo
 		return nil, false
 	}
 	g := grammar(o.comma)
-	r := new(result)
+	r := req.result()
 	numbers := bytes.Count(b, []byte{o.comma}) + bytes.Count(b, newline)
 	if b[len(b)-1] != '\n' {
 		numbers++
 	}
-	e := r.elements(info.DType, min(numbers, len(b)/2+1))
+	e := req.elements(r, info.DType, min(numbers, len(b)/2+1))
 	rows, width := 0, 0
 	for i := 0; i < len(b); rows++ {
 		before := e.n

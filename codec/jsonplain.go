@@ -24,8 +24,8 @@ func plainRows(b []byte, req *Request) (out []runtime.Tensor, ok bool) {
 	if i < 0 {
 		return nil, false
 	}
-	r := new(result)
-	e := r.elements(info.DType, min(bytes.Count(b[i:], comma)+1, len(b)/2+1))
+	r := req.result()
+	e := req.elements(r, info.DType, min(bytes.Count(b[i:], comma)+1, len(b)/2+1))
 	rows, width := 0, 0
 	for {
 		if i == len(b) || b[i] != '[' {

@@ -33,8 +33,9 @@ func (Default) InputFn(ctx context.Context, body []byte, contentType string) (Te
 		return nil, err
 	}
 	req := RequestFrom(ctx)
-	r := codec.Request{Want: req.Inputs, Params: params, Options: req.Options}
-	in, err := c.Decode(body, &r)
+	r := req.Scratch.decoding()
+	r.Want, r.Params, r.Options = req.Inputs, params, req.Options
+	in, err := c.Decode(body, r)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,10 @@ func (Default) PredictFn(ctx context.Context, in Tensors, m Model) (Tensors, err
 	if !ok {
 		return nil, fmt.Errorf("the default PredictFn runs a runtime.Session, ModelFn returned a %T: override PredictFn too", m)
 	}
-	return s.Run(ctx, in, nil)
+	scratch := RequestFrom(ctx).Scratch
+	out, err := s.Run(ctx, in, scratch.outputs())
+	scratch.keep(out)
+	return out, err
 }
 
 // OutputFn encodes the outputs that the request asks for, all where it names
@@ -68,8 +72,10 @@ func (Default) OutputFn(ctx context.Context, out Tensors, accept string) ([]byte
 	if err != nil {
 		return nil, "", err
 	}
-	reply := codec.Reply{Found: req.Found, Params: params, Infos: infos, Model: req.Model, Options: req.Options, Trailing: req.Trailing}
-	body, err := c.Encode(nil, out, &reply)
+	reply, dst := req.Scratch.encoding()
+	*reply = codec.Reply{Found: req.Found, Params: params, Infos: infos, Model: req.Model, Options: req.Options, Trailing: req.Trailing}
+	body, err := c.Encode(dst, out, reply)
+	req.Scratch.keepBody(body)
 	return body, cmp.Or(reply.ContentType, contentType), err
 }
 

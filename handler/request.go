@@ -28,9 +28,9 @@ type Request struct {
 	// Options are the model's own settings for the formats; nil for none.
 	Options *codec.Options
 
-	// Header returns a header of the request, "" when it has none or did not
-	// come over HTTP.
-	Header func(name string) string
+	// Headers are the request's, such as an http.Header; nil where it did not
+	// come over HTTP. See Header.
+	Headers interface{ Get(name string) string }
 
 	// Found is what InputFn found in the body: its dialect, its id, the
 	// outputs it asks for. OutputFn answers in the same dialect.
@@ -39,13 +39,37 @@ type Request struct {
 	// Trailing asks row formats for a newline after the last line, as batch
 	// transform wants it (contract §6.2).
 	Trailing bool
+
+	// Scratch is memory for the stages of Default; nil for none.
+	Scratch *Scratch
+
+	carrier carrier
+}
+
+// A carrier is a context that carries a request.
+type carrier struct {
+	context.Context
+	req *Request
+}
+
+// Value finds the request before what the context holds.
+func (c *carrier) Value(key any) any {
+	if key == (requestKey{}) {
+		return c.req
+	}
+	return c.Context.Value(key)
 }
 
 type requestKey struct{}
 
-// WithRequest returns a context that carries req.
+// WithRequest returns a context that carries req. The first one lies in req
+// itself.
 func WithRequest(ctx context.Context, req *Request) context.Context {
-	return context.WithValue(ctx, requestKey{}, req)
+	if req.carrier.req != nil {
+		return &carrier{ctx, req}
+	}
+	req.carrier = carrier{ctx, req}
+	return &req.carrier
 }
 
 // RequestFrom returns the request that ctx belongs to; an empty one, never
@@ -55,6 +79,14 @@ func RequestFrom(ctx context.Context) *Request {
 		return req
 	}
 	return &Request{}
+}
+
+// Header returns a header of the request, "" when it has none.
+func (r *Request) Header(name string) string {
+	if r.Headers == nil {
+		return ""
+	}
+	return r.Headers.Get(name)
 }
 
 // Attribute returns one value of the custom attributes, which are written

@@ -23,7 +23,7 @@ type call struct {
 	order   []int
 	pin     goruntime.Pinner
 	kept    bool // values of the last run are there for the next
-	cancel  canceller
+	cancel  *canceller
 }
 
 func newCall(s *Session) (*call, error) {
@@ -89,9 +89,9 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 	if err := c.set(s.inputs, in); err != nil {
 		return nil, err
 	}
-	unwatch := c.cancel.watch(ctx)
+	c.cancel.watch(ctx)
 	err = take(C.clary_run(c.c))
-	stopped := c.cancel.join(unwatch)
+	stopped := c.cancel.join()
 	c.pin.Unpin()
 	if stopped {
 		take(C.clary_rearm(c.c))

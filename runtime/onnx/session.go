@@ -112,7 +112,8 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	defer options.Destroy()
 	native, _ := pointers(options, nil)
 	cancel := newCanceller(func() { take(C.clary_cancel_load(native)) })
-	defer cancel.join(cancel.watch(ctx))
+	cancel.watch(ctx)
+	defer cancel.join()
 	if len(s.graph.cuts) == 0 {
 		s.binding, err = ort.NewDynamicAdvancedSession(s.graph.path, nil, nil, options)
 	} else {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package clary
+
+// releaseCode does nothing here.
+func releaseCode() {}
