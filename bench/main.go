@@ -35,6 +35,7 @@ var suites = []suite{
 	{"digits", "a small network, one image a request: batching", digits},
 	{"networks", "SqueezeNet and ResNet-50: what ONNX Runtime costs", convolutions},
 	{"large", "a body of 20 MB", large},
+	{"overload", "three times the peak for 30 s", overload},
 	{"memory", "resident, idle and under large bodies", memory},
 }
 

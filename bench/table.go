@@ -36,7 +36,7 @@ func (r row) limit() string {
 	if r.Limit == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("≤ %.2f", r.Limit)
+	text := fmt.Sprintf("≤ %.2f", r.Limit) // "≤ 0.00" where none is allowed
 	if r.Least {
 		text = fmt.Sprintf("≥ %.2f", r.Limit)
 	}

@@ -127,6 +127,15 @@ func (g *graph) tensor(shape []int, next func() float64) string {
 	return name
 }
 
+// float32s adds a vector that is float32 in any network.
+func (g *graph) float32s(values ...float64) string {
+	half := g.float16
+	g.float16 = false
+	defer func() { g.float16 = half }()
+	i := -1
+	return g.tensor([]int{len(values)}, func() float64 { i++; return values[i] })
+}
+
 func (g *graph) dtype() runtime.DType {
 	if g.float16 {
 		return runtime.Float16
@@ -182,6 +191,7 @@ func (g *graph) write(w io.Writer) error {
 const (
 	typeFloat    = 1
 	typeInteger  = 2
+	typeString   = 3
 	typeIntegers = 7
 )
 
@@ -196,6 +206,10 @@ func integers(name string, values ...int) []byte {
 		b = protowire.AppendVarint(protowire.AppendTag(b, 8, protowire.VarintType), uint64(v))
 	}
 	return attributeType(b, typeIntegers)
+}
+
+func word(name, v string) []byte {
+	return attributeType(text(text(nil, 1, name), 4, v), typeString)
 }
 
 func float(name string, v float32) []byte {

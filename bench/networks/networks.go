@@ -11,7 +11,8 @@ import (
 )
 
 // A Network is an architecture that [Network.Write] can write. It takes
-// images [N,3,224,224] and answers 1000 probabilities each.
+// images, [N,3,224,224] unless it says otherwise, and answers 1000
+// probabilities each.
 type Network struct {
 	Name  string
 	build func(*graph)
@@ -20,7 +21,10 @@ type Network struct {
 // The networks there are.
 var (
 	SqueezeNet = Network{"squeezenet", squeezeNet} // 1.1: 1.2 million weights, 5 MB, 0.35 billion multiply-adds
-	ResNet50   = Network{"resnet50", resNet50}     // 25.6 million weights, 102 MB, 4.1 billion multiply-adds
+	// Thumbnail is SqueezeNet's layers on images [N,3,8,8], each enlarged to
+	// 128 x 128: a small body, and milliseconds of work.
+	Thumbnail = Network{"thumbnail", thumbnail}
+	ResNet50  = Network{"resnet50", resNet50} // 25.6 million weights, 102 MB, 4.1 billion multiply-adds
 )
 
 // Options say how a network is written. The zero value is float32, seed 0.

@@ -4,7 +4,17 @@ package networks
 // modules and no fully connected layer.
 func squeezeNet(g *graph) {
 	g.input("data_0", "[N,3,224,224]")
-	x := g.relu(g.convolution("data_0", conv{in: 3, out: 64, kernel: 3, stride: 2, bias: true}))
+	g.squeeze("data_0")
+}
+
+func thumbnail(g *graph) {
+	g.input("data_0", "[N,3,8,8]")
+	g.squeeze(g.node("Resize", []string{"data_0", "", g.float32s(1, 1, 16, 16)}, word("mode", "nearest")))
+}
+
+// squeeze is the whole network behind its input.
+func (g *graph) squeeze(x string) {
+	x = g.relu(g.convolution(x, conv{in: 3, out: 64, kernel: 3, stride: 2, bias: true}))
 	x = g.maxPool(x, 3, 2, 0)
 	channels := 64
 	for i, squeeze := range []int{16, 16, 32, 32, 48, 48, 64, 64} {
