@@ -29,6 +29,7 @@ type Graph struct {
 
 	External []string // paths of the external data files, each once
 	Size     int64    // bytes of the file and of its external data
+	Made     int64    // bytes of constants that the graph makes itself, such as ConstantOfShape's
 
 	path string
 	cuts []cut // the ZipMaps at its end
@@ -97,6 +98,7 @@ func (p *parser) finish() (*Graph, error) {
 		g.Outputs = append(g.Outputs, out.info)
 	}
 	var err error
+	g.Made = p.made.bytes()
 	g.cuts, err = p.cuts()
 	for _, c := range g.cuts {
 		g.Outputs[c.output] = c.info

@@ -19,6 +19,7 @@ type parser struct {
 	locations    []string // of external data, as written, each once
 	seen         map[string]bool
 	zipmaps      []protoField // the main graph's ZipMap nodes
+	made         made
 }
 
 // An output of the main graph, and where it is declared.
@@ -33,6 +34,7 @@ func newParser(r *protoReader) *parser {
 		g:            &Graph{Opsets: map[string]int64{}, Metadata: map[string]string{}},
 		initializers: map[string]bool{},
 		seen:         map[string]bool{},
+		made:         made{shapes: map[string][]int64{}},
 	}
 }
 
@@ -139,6 +141,9 @@ func (p *parser) graph(f protoField, main bool) error {
 		case f.is(1):
 			return p.node(f, main)
 		case f.is(5):
+			if err := p.shapeTensor(f, ""); err != nil {
+				return err
+			}
 			return p.tensor(f, main)
 		case f.is(15):
 			return p.sparse(f, main)
@@ -173,11 +178,11 @@ func (p *parser) function(f protoField) error {
 // node looks into a NodeProto's attributes for external data, and notes the
 // main graph's ZipMaps.
 func (p *parser) node(f protoField, main bool) error {
-	zipmap, ml := false, false
+	op, ml := "", false
 	err := p.message(f, func(f protoField) (err error) {
 		switch {
 		case f.is(4):
-			zipmap, err = p.r.equal(f, "ZipMap")
+			op, err = p.r.text(f)
 		case f.is(5):
 			err = p.attribute(f)
 		case f.is(7):
@@ -185,8 +190,11 @@ func (p *parser) node(f protoField, main bool) error {
 		}
 		return err
 	})
-	if main && zipmap && ml {
+	if main && op == "ZipMap" && ml {
 		p.zipmaps = append(p.zipmaps, f)
+	}
+	if err == nil && !ml {
+		err = p.maker(f, op)
 	}
 	return err
 }
