@@ -50,7 +50,8 @@ func TestWrongCommandLinesAndSettingsExit2WithALine(t *testing.T) {
 		{[]string{"SAGEMAKER_CONTAINER_LOG_LEVEL=loud"}, nil, []string{"loud"}},
 		{[]string{"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=text/html"}, nil, []string{"text/html"}},
 		{[]string{"SAGEMAKER_MAX_PAYLOAD_IN_MB=-1"}, nil, []string{"PAYLOAD"}},
-		{[]string{"SAGEMAKER_MULTI_MODEL=true"}, nil, []string{"one model"}},
+		{[]string{"CLARY_MODEL_MEMORY=lots"}, nil, []string{"CLARY_MODEL_MEMORY", "512MiB"}},
+		{[]string{"CLARY_MODEL_EVICTION=fifo"}, nil, []string{"lru or gdsf"}},
 		{[]string{"CLARY_OPTIMIZATION=extreme"}, nil, []string{"extended"}},
 	} {
 		code, stdout, stderr := outcome(t, c.env, c.args...)

@@ -36,6 +36,20 @@ type Config struct {
 	InferenceOutput []string      // what XGBoost's clients select; nil: the model's reply style
 	SparkML         *codec.Schema // of requests that bring none along; nil: none
 
+	MultiModel    bool          // many models, registered by POST /models
+	ModelRoots    []string      // where registered models may lie
+	ModelStore    string        // a folder or s3://bucket/prefix whose models are found by name; empty: none
+	DiskCache     string        // where the store's models are unpacked; empty: a private temporary folder
+	DiskCacheSize amount        // 0: half of what is free
+	ModelMemory   amount        // for all models together; 0: the limit of the control group less a reserve
+	ModelPatience time.Duration // that an opening waits for models in use
+	ModelIdle     time.Duration // after which an unused model is closed; 0: never
+	StoreRecheck  time.Duration // how often the store is asked whether a model in use has changed
+	ModelPinned   []string      // never evicted
+	ModelPreload  []string      // opened at start
+	Eviction      string        // lru or gdsf
+	ModelMetrics  bool          // series for each of many models
+
 	IntraOpThreads int    // per Run; 0: the model's, else cores / workers
 	Optimization   string // of the graph: off, basic, extended, all; empty: the model's, else all
 	LogLevel       zapcore.Level
@@ -44,6 +58,9 @@ type Config struct {
 	// and mean nothing here; the server logs them once.
 	Ignored []string
 }
+
+// ManyModels reports whether the server is for many models.
+func (c *Config) ManyModels() bool { return c.MultiModel || c.ModelStore != "" }
 
 // errHelp is returned by ParseConfig after --help.
 var errHelp = flag.ErrHelp
@@ -119,6 +136,9 @@ func (p *parsed) finish(env map[string]string) Config {
 		p.MaxBody = p.batchBody
 	default:
 		p.MaxBody = 25 << 20
+	}
+	if len(p.ModelRoots) == 0 {
+		p.ModelRoots = defaultRoots(p.baseDir)
 	}
 	p.Ignored = ignored(env)
 	return p.Config
@@ -269,4 +289,15 @@ func mediaRange(v string) (string, error) {
 		return "", err
 	}
 	return v, nil
+}
+
+// list reads names with commas between.
+func list(v string) ([]string, error) {
+	names := strings.Split(v, ",")
+	for i := range names {
+		if names[i] = strings.TrimSpace(names[i]); names[i] == "" {
+			return nil, errors.New("want names with commas between")
+		}
+	}
+	return names, nil
 }

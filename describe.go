@@ -27,6 +27,10 @@ type port struct {
 
 // describe answers GET /.
 func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
+	if s.many != nil {
+		s.many.describe(w)
+		return
+	}
 	m := s.model.Load()
 	if m == nil {
 		writeFailure(w, failureOf(errStarting, ""))

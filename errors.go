@@ -9,8 +9,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/claryhq/clary/artifact/store"
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
+	"github.com/claryhq/clary/mme"
 	"github.com/claryhq/clary/runtime"
 )
 
@@ -58,6 +60,20 @@ func failureOf(err error, requestID string) failure {
 		return failure{http.StatusUnsupportedMediaType, "UnsupportedMediaTypeException", err.Error(), false}
 	case errors.Is(err, codec.ErrNotAcceptable):
 		return failure{http.StatusNotAcceptable, "NotAcceptableException", err.Error(), false}
+	case errors.Is(err, mme.ErrUnknown):
+		return failure{http.StatusNotFound, "ModelNotFoundException", err.Error(), false}
+	case errors.Is(err, errMissing):
+		return failure{http.StatusNotFound, "ModelNotFoundException", err.Error(), false}
+	case errors.Is(err, mme.ErrLoaded):
+		return failure{http.StatusConflict, "ConflictStatusException", err.Error(), false}
+	case errors.Is(err, mme.ErrMemory):
+		return failure{http.StatusInsufficientStorage, "InsufficientMemoryException", err.Error() + "; CLARY_MODEL_MEMORY sets how much there is", false}
+	case errors.Is(err, store.ErrRefused):
+		return failure{http.StatusFailedDependency, "FailedDependencyException", err.Error(), true}
+	case errors.Is(err, mme.ErrPassing), errors.Is(err, mme.ErrClosed):
+		return failure{http.StatusServiceUnavailable, "ServiceUnavailableException", err.Error(), true}
+	case errors.Is(err, errOutside), errors.Is(err, store.ErrName), errors.Is(err, runtime.ErrModel):
+		return failure{http.StatusBadRequest, "BadRequestException", err.Error(), false}
 	case errors.Is(err, errSlow):
 		return failure{http.StatusRequestTimeout, "RequestTimeoutException", err.Error(), false}
 	case errors.Is(err, runtime.ErrInput), errors.Is(err, codec.ErrEmpty), errors.Is(err, errBody), errors.Is(err, errHeader):

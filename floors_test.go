@@ -27,7 +27,7 @@ var floors = map[string][]string{
 	"handler":                  {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},
 	"mme":                      {},
 	"pipeline":                 {"handler", "codec", "artifact", "runtime"},
-	"": {"runtime", "runtime/onnx", "codec", "artifact", "handler", "handler/post", "pipeline",
+	"": {"runtime", "runtime/onnx", "codec", "artifact", "artifact/store", "handler", "handler/post", "mme", "pipeline", "golang.org/x/sys/unix",
 		"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
 		"github.com/prometheus/client_golang/prometheus/promhttp", "go.uber.org/zap", "go.uber.org/zap/zapcore"},
 	"cmd/serve":            {"", "handler"},

@@ -274,3 +274,14 @@ func (p *process) eventually(status int, path string) {
 	}
 	p.t.Fatalf("GET %s did not become %d: %v", path, status, last)
 }
+
+// until waits for something to become true.
+func (p *process) until(what string, holds func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	p.t.Fatalf("it did not come about that %s", what)
+}

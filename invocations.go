@@ -65,7 +65,13 @@ type scratch struct {
 type finder func(ctx context.Context, req *handler.Request) (m *live, release func(), err error)
 
 // invocations answers POST /invocations.
-func (s *Server) invocations(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.theModel) }
+func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
+	if s.many != nil {
+		s.serve(w, r, s.many.target(r))
+		return
+	}
+	s.serve(w, r, s.theModel)
+}
 
 // theModel is the finder of a server with one model, which closes it only when
 // nobody is inside any more.

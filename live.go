@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/artifact"
+	"github.com/claryhq/clary/artifact/store"
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime"
@@ -30,34 +31,43 @@ type live struct {
 	intraOp   int // threads of one Run
 	admission *admission
 	metrics   *modelMetrics
+	forget    func()        // ends the metrics, if they are the model's own
 	took      time.Duration // opening and warming
+
+	held  *store.Held     // its place on disk; nil where it has none there
+	ended func(err error) // told when it is closed; nil: nobody
 }
 
 // open makes the model at path, a .onnx file, a folder or a model.tar.gz,
-// ready to serve: artifact, ModelFn, one Run. It is called name, or what the
-// artifact calls itself where name is empty. ONNX Runtime must have been
-// started. What it opened is closed again when it fails, and when ctx ends.
-func (s *Server) open(ctx context.Context, path, name string) (m *live, err error) {
-	begin := time.Now()
+// ready to serve. It is called what the artifact calls itself.
+func (s *Server) open(ctx context.Context, path string) (*live, error) {
 	a, err := artifact.Open(path, artifact.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("no model: %w", err)
 	}
+	return s.openArtifact(ctx, a, a.Name)
+}
+
+// openArtifact makes an artifact's model ready to serve: ModelFn, one Run.
+// ONNX Runtime must have been started. Everything is closed again, the
+// artifact too, when it fails, and when ctx ends.
+func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name string) (m *live, err error) {
+	begin := time.Now()
 	options := s.sessionOptions(a)
 	m = &live{
-		name:      cmp.Or(name, a.Name),
+		name:      name,
 		artifact:  a,
 		accept:    configuredAccept(&s.cfg, a),
 		timeout:   cmp.Or(s.cfg.Timeout, a.Config.Timeout),
 		intraOp:   options.IntraOp,
-		admission: newAdmission(s.workers(a), s.cfg.Queue),
+		admission: s.admissionFor(a),
 	}
 	defer func() {
 		if err == nil {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			m, err = nil, errors.Join(err, m.close())
+			m, err = nil, errors.Join(err, m.Close())
 		}
 	}()
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
@@ -85,25 +95,56 @@ func (s *Server) open(ctx context.Context, path, name string) (m *live, err erro
 			}
 		}
 	}
-	m.metrics = newModelMetrics(s.registry, m.name,
-		func() float64 { return float64(s.gate.inside()) },
-		func() float64 { return float64(m.admission.waiting.Load()) })
+	m.metrics, m.forget = s.metricsFor(m)
 	m.took = time.Since(begin)
-	m.metrics.loaded.Set(1)
+	m.metrics.loaded.Add(1)
 	m.metrics.loading.Set(m.took.Seconds())
 	return m, nil
 }
 
-// close frees what open made. Nobody may be inside any more.
-func (m *live) close() error {
+// Close frees what open made. Nobody may be inside any more.
+func (m *live) Close() error {
 	var err error
 	if m.model != nil {
 		err = m.model.Close()
 	}
 	if m.metrics != nil {
-		m.metrics.unregister()
+		m.metrics.loaded.Add(-1)
+		m.forget()
 	}
-	return errors.Join(err, m.artifact.Close())
+	err = errors.Join(err, m.artifact.Close())
+	if m.held != nil {
+		m.held.Release()
+	}
+	if m.ended != nil {
+		m.ended(err)
+	}
+	return err
+}
+
+// admissionFor is the model's own, or the one that many models share.
+func (s *Server) admissionFor(a *artifact.Artifact) *admission {
+	if s.many != nil {
+		return s.many.admission
+	}
+	return newAdmission(s.workers(a), s.cfg.Queue)
+}
+
+// metricsFor makes the model's own metrics, or returns those that many models
+// share: a series for each of thousands helps nobody who did not ask for it.
+func (s *Server) metricsFor(m *live) (metrics *modelMetrics, forget func()) {
+	switch {
+	case s.many == nil:
+		metrics = s.newMetrics(m.name, m.admission)
+		return metrics, metrics.unregister
+	case s.cfg.ModelMetrics:
+		return s.many.byName.of(m.name, func() *modelMetrics { return s.newMetrics(m.name, m.admission) })
+	}
+	return s.many.metrics, func() {}
+}
+
+func (s *Server) newMetrics(name string, a *admission) *modelMetrics {
+	return newModelMetrics(s.registry, name, func() float64 { return float64(s.gate.inside()) }, func() float64 { return float64(a.waiting.Load()) })
 }
 
 // logReady says once that m serves.

@@ -1,6 +1,7 @@
 package clary
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -19,6 +20,9 @@ func (s *Server) routes() http.Handler {
 		r.Method(method, "/ping", http.HandlerFunc(s.ping))
 	}
 	r.Post("/invocations", s.invocations)
+	if s.many != nil {
+		s.many.routes(r)
+	}
 	metrics := metricsHandler(s.registry)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Method(method, "/metrics", metrics)
@@ -45,12 +49,13 @@ func withRoute(ctx context.Context, _ net.Conn) context.Context {
 }
 
 // ping is 200 when the next invocation would be served, 503 while the model
-// loads and while the server drains. It waits for nothing (contract §2).
+// loads and while the server drains. With many models none need be there yet
+// (contract §4.1). It waits for nothing (contract §2).
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.drains.Load():
 		writeFailure(w, failureOf(errDraining, ""))
-	case s.model.Load() == nil:
+	case s.many == nil && s.model.Load() == nil:
 		writeFailure(w, failureOf(errStarting, ""))
 	default:
 		w.Header().Set("Content-Length", "0")
@@ -59,16 +64,20 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	paths := "/ping, /invocations, /metrics and /"
+	if s.many != nil {
+		paths = "/ping, /invocations, /models, /models/{name}, /models/{name}/invoke, /metrics and /"
+	}
 	writeFailure(w, failure{status: http.StatusNotFound, kind: "ResourceNotFoundException",
-		message: fmt.Sprintf("no such path: %s; there are /ping, /invocations, /metrics and /", r.URL.Path)})
+		message: fmt.Sprintf("no such path: %s; there are %s", r.URL.Path, paths)})
 }
 
 // methodNotAllowed answers 405 with the methods that the path does take.
 func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
-			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+			if routes.Match(chi.NewRouteContext(), method, cmp.Or(r.URL.RawPath, r.URL.Path)) {
 				allowed = append(allowed, method)
 			}
 		}

@@ -18,7 +18,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// A Server answers the SageMaker container contract for one model. It is made
+// A Server answers the SageMaker container contract for one model or for many. It is made
 // by New, which listens, and lives through one Run.
 type Server struct {
 	cfg      Config
@@ -31,6 +31,7 @@ type Server struct {
 	http     http.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
+	many      *many // nil: one model
 	bodies    bodies
 	scratches sync.Pool            // of *scratch
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
@@ -60,6 +61,11 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 	base, cut := context.WithCancelCause(context.Background())
 	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), started: time.Now(), listener: listener, cut: cut}
 	_, s.plain = h.(handler.Default)
+	if cfg.ManyModels() {
+		if s.many, err = newMany(s); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+	}
 	s.http = http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTimeout,

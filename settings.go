@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/claryhq/clary/codec"
@@ -152,13 +153,74 @@ var settings = []setting{
 			p.LogLevel, err = logLevel(v)
 			return err
 		}},
-	{env: "SAGEMAKER_MULTI_MODEL", emptyIsUnset: true,
-		help: "must not be true: this version serves one model",
-		set: func(_ *parsed, v string) error {
-			if many, err := boolean(v); err != nil || many {
-				return errors.New("multi-model endpoints are not in this version: it serves one model per container")
-			}
+	{env: "SAGEMAKER_MULTI_MODEL", flag: "multi-model", def: "false", emptyIsUnset: true,
+		help: "true: start without a model, and serve those that POST /models registers",
+		set: func(p *parsed, v string) (err error) {
+			p.MultiModel, err = boolean(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_ROOTS", flag: "model-roots", emptyIsUnset: true,
+		help: "folders below which registered models must lie, with colons between; default: SAGEMAKER_BASE_DIR and its folders models and model",
+		set: func(p *parsed, v string) error {
+			p.ModelRoots = filepath.SplitList(v)
 			return nil
+		}},
+	{env: "CLARY_MODEL_STORE", flag: "model-store", emptyIsUnset: true,
+		help: "a folder or s3://bucket/prefix: X-Amzn-SageMaker-Target-Model names a .tar.gz or .onnx file in it, which is fetched and served",
+		set:  func(p *parsed, v string) error { p.ModelStore = v; return nil }},
+	{env: "CLARY_DISK_CACHE", flag: "disk-cache", emptyIsUnset: true,
+		help: "folder in which the store's models are unpacked, and found again after a restart; default: a private temporary one",
+		set:  func(p *parsed, v string) error { p.DiskCache = v; return nil }},
+	{env: "CLARY_DISK_CACHE_SIZE", flag: "disk-cache-size", emptyIsUnset: true,
+		help: "its bound, such as 20GiB or 80% of what is free; default: half of what is free",
+		set: func(p *parsed, v string) (err error) {
+			p.DiskCacheSize, err = parseAmount(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_MEMORY", flag: "model-memory", emptyIsUnset: true,
+		help: "for all models together, such as 2GiB or 80% of the limit; default: the limit of the control group, else the machine's memory, less what the server takes and a tenth, 64 MiB at least",
+		set: func(p *parsed, v string) (err error) {
+			p.ModelMemory, err = parseAmount(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_EVICTION", flag: "model-eviction", def: "lru",
+		help: "which unused model makes room: lru, the least recently used, or gdsf, which weighs reloading time and use against size",
+		set: func(p *parsed, v string) error {
+			if v != "lru" && v != "gdsf" {
+				return errors.New("want lru or gdsf")
+			}
+			p.Eviction = v
+			return nil
+		}},
+	{env: "CLARY_MODEL_PATIENCE", flag: "model-patience", def: "10",
+		help: "seconds that a model waits for memory of models in use; then it is a 507",
+		set: func(p *parsed, v string) (err error) {
+			p.ModelPatience, err = seconds(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_IDLE", flag: "model-idle", def: "0",
+		help: "seconds after which an unused model is closed, to be opened again by its next request; 0: never",
+		set: func(p *parsed, v string) (err error) {
+			p.ModelIdle, err = seconds(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_PINNED", flag: "model-pinned", emptyIsUnset: true,
+		help: "names of models that are never closed for others, with commas between",
+		set:  func(p *parsed, v string) (err error) { p.ModelPinned, err = list(v); return err }},
+	{env: "CLARY_MODEL_PRELOAD", flag: "model-preload", emptyIsUnset: true,
+		help: "names of the store's models that are opened at start, with commas between",
+		set:  func(p *parsed, v string) (err error) { p.ModelPreload, err = list(v); return err }},
+	{env: "CLARY_STORE_RECHECK", flag: "store-recheck", def: "10",
+		help: "seconds after which the store is asked again whether a model in use has changed",
+		set: func(p *parsed, v string) (err error) {
+			p.StoreRecheck, err = seconds(v)
+			return err
+		}},
+	{env: "CLARY_MODEL_METRICS", flag: "model-metrics", def: "false",
+		help: "true: of many models each has metrics of its own",
+		set: func(p *parsed, v string) (err error) {
+			p.ModelMetrics, err = boolean(v)
+			return err
 		}},
 }
 

@@ -18,12 +18,17 @@ import (
 	"github.com/claryhq/clary/runtime/onnx"
 )
 
-// load makes the configured model ready to serve.
+// load makes the configured model ready to serve; a server with many models
+// then opens them as they come.
 func (s *Server) load(ctx context.Context) error {
 	if err := s.startRuntime(); err != nil {
 		return err
 	}
-	m, err := s.open(ctx, s.cfg.Model, "")
+	if s.many != nil {
+		s.many.start(ctx)
+		return nil
+	}
+	m, err := s.open(ctx, s.cfg.Model)
 	if ctx.Err() != nil {
 		return nil // the server is stopping; that is no failure to load
 	}
@@ -47,8 +52,11 @@ func (s *Server) startRuntime() error {
 
 // unload closes what load made.
 func (s *Server) unload() error {
+	if s.many != nil {
+		return errors.Join(s.many.close(), onnx.Stop())
+	}
 	if m := s.model.Swap(nil); m != nil {
-		return errors.Join(m.close(), onnx.Stop())
+		return errors.Join(m.Close(), onnx.Stop())
 	}
 	return onnx.Stop()
 }

@@ -140,6 +140,10 @@ func (c *Cache[M]) lease(name string) (*Lease[M], *residency[M], error) {
 		return &Lease[M]{cache: c, res: res}, nil, nil
 	}
 	if reg.res == nil {
+		if reg.found && time.Since(reg.checked) >= c.options.Recheck { // it may be another by now
+			delete(c.regs, name)
+			return nil, nil, nil
+		}
 		c.start(reg)
 	}
 	reg.res.leases++ // nobody evicts it before it was used
@@ -182,7 +186,9 @@ func (c *Cache[M]) find(ctx context.Context, name string) error {
 	if err := c.failures.of(name, spec.Version); err != nil {
 		return err
 	}
-	c.regs[name] = &registration[M]{name: name, spec: spec, found: true, checked: time.Now()}
+	reg := &registration[M]{name: name, spec: spec, found: true, checked: time.Now()}
+	c.regs[name] = reg
+	c.start(reg)
 	return nil
 }
 

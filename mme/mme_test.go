@@ -434,7 +434,7 @@ func TestFoundModelsAreRegisteredByUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{}
 		s.set("team/a", "1", nil)
-		c := newCache(t, s, mme.Options{Recheck: 10 * time.Second})
+		c := newCache(t, s, mme.Options{Budget: mme.Bytes{"host": 29}, Recheck: 10 * time.Second, Patience: time.Second})
 		for range 3 {
 			if got := ask(t, c, "team/a"); got != "team/a1" {
 				t.Error(got)
@@ -470,6 +470,13 @@ func TestFoundModelsAreRegisteredByUse(t *testing.T) {
 		synctest.Wait()
 		if s.open.Load() != 1 || c.Stats().EvictedChanged != 1 {
 			t.Errorf("%d open, %+v", s.open.Load(), c.Stats())
+		}
+
+		load(t, c, "b", "c") // the second evicts it
+		s.set("team/a", "3", nil)
+		time.Sleep(11 * time.Second)
+		if got := ask(t, c, "team/a"); got != "team/a3" {
+			t.Error(got)
 		}
 
 		s.set("team/a", "", nil)

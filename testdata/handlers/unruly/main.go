@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,13 +18,16 @@ import (
 
 type unruly struct{ handler.Default }
 
-// ModelFn waits while the file named by UNRULY_GATE exists.
+// ModelFn waits while the file named by UNRULY_GATE exists, or one called hold
+// beside the model.
 func (h unruly) ModelFn(ctx context.Context, env handler.Env) (handler.Model, error) {
 	if os.Getenv("UNRULY_MODELFN") == "panic" {
 		panic("ModelFn has had enough")
 	}
-	if err := await(ctx, os.Getenv("UNRULY_GATE")); err != nil {
-		return nil, err
+	for _, gate := range []string{os.Getenv("UNRULY_GATE"), filepath.Join(env.Dir, "hold")} {
+		if err := await(ctx, gate); err != nil {
+			return nil, err
+		}
 	}
 	return h.Default.ModelFn(ctx, env)
 }
