@@ -37,18 +37,17 @@ func newMany(s *Server) (*many, error) {
 	cfg := &s.cfg
 	m := &many{server: s, admission: newAdmission(cmp.Or(cfg.Workers, cores()), cfg.Queue)}
 	m.source = &source{server: s, roots: cfg.ModelRoots, started: make(chan struct{})}
+	limit, from, err := memoryLimit("/")
+	if err != nil {
+		return nil, fmt.Errorf("the memory for models: %w; CLARY_MODEL_MEMORY sets it", err)
+	}
 	if cfg.ModelStore != "" {
-		var err error
 		if m.source.store, err = store.Open(context.Background(), cfg.ModelStore); err != nil {
 			return nil, fmt.Errorf("CLARY_MODEL_STORE: %w", err)
 		}
 		if m.source.disk, err = store.NewDisk(cfg.DiskCache, cmp.Or(cfg.DiskCacheSize.of(freeSpace(cfg.DiskCache)), freeSpace(cfg.DiskCache)/2)); err != nil {
 			return nil, err
 		}
-	}
-	limit, from, err := memoryLimit("/")
-	if err != nil {
-		return nil, fmt.Errorf("the memory for models: %w; CLARY_MODEL_MEMORY sets it", err)
 	}
 	resident, _ := residentBytes()
 	budget := memoryBudget(cfg.ModelMemory, limit, resident+startCost)

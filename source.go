@@ -116,8 +116,7 @@ type prepared struct {
 	name     string
 	held     *store.Held // nil: not the store's
 	artifact *artifact.Artifact
-	weights  int64 // bytes; 0 where the handler alone knows its model
-	peak     int64
+	peak     int64 // bytes; 0 where the handler alone knows its model
 	steady   int64
 }
 

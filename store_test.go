@@ -126,7 +126,7 @@ func TestAStoreInS3(t *testing.T) {
 	for _, name := range []string{"iris.tar.gz", "slow.tar.gz", "late.tar.gz"} {
 		putArchive(t, s, name, "iris")
 	}
-	p := start(t, "serve", append(env, "AWS_ENDPOINT_URL_S3="+faulty.URL, "AWS_MAX_ATTEMPTS=1", "CLARY_MODEL_STORE=s3://models/prod"))
+	p := start(t, "serve", append(env, "AWS_ENDPOINT_URL_S3="+faulty.URL, "AWS_MAX_ATTEMPTS=1", "CLARY_MODEL_STORE=s3://models/prod", "CLARY_DISK_CACHE="+t.TempDir()))
 	want(t, "iris", p.target("iris.tar.gz", setosaRow), 200, "0,0.9999")
 	want(t, "an unknown one", p.target("none.tar.gz", setosaRow), 404)
 

@@ -1,0 +1,149 @@
+package mme_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claryhq/clary/mme"
+)
+
+func TestTheLeastRecentlyUsedGoesFirstAndComesBack(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Budget: mme.Bytes{"host": 35}})
+	load(t, c, "a", "b")
+	ask(t, c, "a")
+	load(t, c, "c") // 15 more than 20
+	if got := states(c); got != "a:ready b:ready c:ready" {
+		t.Errorf("three fit: %s", got)
+	}
+	load(t, c, "d")
+	if got := states(c); got != "a:ready b:evicted c:ready d:ready" {
+		t.Errorf("the fourth: %s", got)
+	}
+	if got := ask(t, c, "b"); got != "b" {
+		t.Errorf("b is %s", got)
+	}
+	if got := states(c); got != "a:evicted b:ready c:ready d:ready" {
+		t.Errorf("b is back: %s", got)
+	}
+	if s := c.Stats(); s.Loads != 5 || s.EvictedForMemory != 2 || s.Misses != 1 || s.Hits != 1 || s.Used["host"] != 30 || s.Registered != 4 || s.Ready != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWhatIsInUseOrPinnedIsNotEvicted(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Budget: mme.Bytes{"host": 35}, Pinned: func(name string) bool { return name == "pinned" }})
+	load(t, c, "pinned", "a", "b")
+	lease, err := c.Acquire(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, c, "c")
+	if got := states(c); got != "a:ready b:evicted c:ready pinned:ready" {
+		t.Errorf("%s", got)
+	}
+	second, err := c.Acquire(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Load(t.Context(), "d", ""); !errors.Is(err, mme.ErrMemory) || !strings.Contains(err.Error(), "15 bytes") {
+		t.Errorf("Load with everything in use: %v, want ErrMemory", err)
+	}
+	if _, err := c.Get("d"); !errors.Is(err, mme.ErrUnknown) {
+		t.Errorf("a failed load left a trace: %v", err)
+	}
+	if err := c.Load(t.Context(), "huge", ""); !errors.Is(err, mme.ErrMemory) || states(c) != "a:ready b:evicted c:ready pinned:ready" {
+		t.Errorf("what never fits: %v, and others are %s", err, states(c))
+	}
+	if got := states(c); got != "a:ready b:evicted c:ready pinned:ready" {
+		t.Errorf("others were evicted for nothing: %s", got)
+	}
+	lease.Release()
+	load(t, c, "d")
+	second.Release()
+	if n := c.Stats().NoMemory; n != 2 {
+		t.Errorf("%d times no memory", n)
+	}
+}
+
+func TestAnOpeningWaitsForModelsInUseAsLongAsItsPatienceLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, &source{}, mme.Options{Budget: mme.Bytes{"host": 15}, Patience: 5 * time.Second})
+		load(t, c, "a")
+		lease, err := c.Acquire(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if err := c.Load(t.Context(), "b", ""); !errors.Is(err, mme.ErrMemory) || time.Since(begin) != 5*time.Second {
+			t.Errorf("after %v: %v, want ErrMemory after 5 s", time.Since(begin), err)
+		}
+		go func() {
+			time.Sleep(3 * time.Second)
+			lease.Release()
+		}()
+		begin = time.Now()
+		if err := c.Load(t.Context(), "b", ""); err != nil || time.Since(begin) != 3*time.Second {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+func TestAModelThatTakesMoreThanExpectedEvictsOthers(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Budget: mme.Bytes{"host": 50}})
+	load(t, c, "a", "b", "greedy") // 20 + 35
+	if got := states(c); got != "a:evicted b:ready greedy:ready" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestIdleModelsGoAfterTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, &source{}, mme.Options{Idle: time.Minute, Pinned: func(name string) bool { return name == "pinned" }})
+		load(t, c, "a", "b", "pinned")
+		time.Sleep(40 * time.Second)
+		lease, err := c.Acquire(t.Context(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(t, c, "a")
+		time.Sleep(59 * time.Second)
+		if got := states(c); got != "a:ready b:ready pinned:ready" {
+			t.Errorf("too early: %s", got)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := states(c); got != "a:evicted b:ready pinned:ready" {
+			t.Errorf("too late: %s", got)
+		}
+		lease.Release()
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if got := states(c); got != "a:evicted b:evicted pinned:ready" {
+			t.Errorf("%s", got)
+		}
+		if n := c.Stats().EvictedIdle; n != 2 {
+			t.Errorf("%d evicted", n)
+		}
+	})
+}
+
+func TestGDSFKeepsWhatIsSmallSlowAndUsed(t *testing.T) {
+	p := &mme.GDSF{}
+	small := p.Used(mme.Use{Count: 1, Bytes: 1 << 20, Reload: time.Second})
+	large := p.Used(mme.Use{Count: 1, Bytes: 100 << 20, Reload: time.Second})
+	quick := p.Used(mme.Use{Count: 1, Bytes: 1 << 20, Reload: time.Millisecond})
+	often := p.Used(mme.Use{Count: 9, Bytes: 1 << 20, Reload: time.Second})
+	if !(large < small && quick < small && small < often) {
+		t.Errorf("small %v, large %v, quick %v, often %v", small, large, quick, often)
+	}
+	p.Evicted(often)
+	if now := p.Used(mme.Use{Count: 1, Bytes: 100 << 20, Reload: time.Second}); now <= often {
+		t.Errorf("after the eviction of %v a new one has %v: old uses do not fade", often, now)
+	}
+}
