@@ -38,8 +38,8 @@ func newMany(s *Server) (*many, error) {
 	m := &many{server: s, admission: newAdmission(cmp.Or(cfg.Workers, cores()), cfg.Queue)}
 	m.source = &source{server: s, roots: cfg.ModelRoots, started: make(chan struct{})}
 	limit, from, err := memoryLimit("/")
-	if err != nil {
-		return nil, fmt.Errorf("the memory for models: %w; CLARY_MODEL_MEMORY sets it", err)
+	if err != nil && cfg.ModelMemory.bytes == 0 {
+		return nil, fmt.Errorf("the memory for models: %w; CLARY_MODEL_MEMORY=2GiB or so sets it", err)
 	}
 	if cfg.ModelStore != "" {
 		if m.source.store, err = store.Open(context.Background(), cfg.ModelStore); err != nil {
