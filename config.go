@@ -13,6 +13,7 @@ import (
 
 	"github.com/claryhq/clary/artifact"
 	"github.com/claryhq/clary/codec"
+	"github.com/claryhq/clary/pipeline"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -32,6 +33,10 @@ type Config struct {
 	MaxBody        int64         // bytes of a request's body
 	Accept         string        // used where a request has none, or */*
 	Batch          bool          // batch transform: row formats end in a newline
+
+	Pipeline string             // a pipeline.yaml; empty: the model folder's, if any; none: not even that
+	Ports    pipeline.PortRange // that a pipeline's commands may listen on
+	Environ  []string           // what was given, for a pipeline's commands
 
 	InferenceOutput []string      // what XGBoost's clients select; nil: the model's reply style
 	SparkML         *codec.Schema // of requests that bring none along; nil: none
@@ -72,6 +77,7 @@ var errHelp = flag.ErrHelp
 // say what was given and what is wanted. Usage goes to out.
 func ParseConfig(args, environ []string, out io.Writer) (Config, error) {
 	p := &parsed{batchBody: 100 << 20}
+	p.Environ = environ
 	env := environment(environ)
 	for _, s := range settings {
 		if err := s.set(p, s.def); s.def != "" && err != nil {

@@ -1,7 +1,6 @@
 package clary
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/claryhq/clary/runtime"
@@ -31,6 +30,10 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
 		s.many.describe(w)
 		return
 	}
+	if s.conductor != nil {
+		s.conductor.describe(w, r)
+		return
+	}
 	m := s.model.Load()
 	if m == nil {
 		writeFailure(w, failureOf(errStarting, ""))
@@ -38,11 +41,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
 	}
 	d := description{Model: m.name, Inputs: ports(m.inputs), Outputs: ports(m.outputs),
 		Formats: formats(m.inputs, m.outputs, m.formats, r.Host), Server: "clary " + Version}
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(d) // the client may have gone; there is nobody left to tell
+	writeIndented(w, d)
 }
 
 func ports(infos []runtime.Info) []port {

@@ -13,6 +13,7 @@ import (
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/mme"
+	"github.com/claryhq/clary/pipeline"
 	"github.com/claryhq/clary/runtime"
 )
 
@@ -48,7 +49,10 @@ type failure struct {
 func failureOf(err error, requestID string) failure {
 	var own *handler.StatusError
 	var large *http.MaxBytesError
+	var step *pipeline.StepError
 	switch {
+	case errors.As(err, &step):
+		return stepFailure(step, requestID)
 	case errors.As(err, &own) && own.Status >= 400 && own.Status <= 599:
 		return failure{own.Status, kindOf(own.Status), own.Message, own.Status == http.StatusServiceUnavailable}
 	case errors.As(err, &large):

@@ -70,6 +70,10 @@ func (s *Server) invocations(w http.ResponseWriter, r *http.Request) {
 		s.serve(w, r, s.many.target(r))
 		return
 	}
+	if s.conductor != nil {
+		s.conductor.invocations(w, r)
+		return
+	}
 	s.serve(w, r, s.theModel)
 }
 
@@ -186,6 +190,9 @@ func (s *Server) stages(ctx context.Context, m *live, body []byte) (reply pipeli
 			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
+	if m.linked != nil {
+		return pipeline.Run(ctx, m.linked, nil, body)
+	}
 	return pipeline.Run(ctx, s.handler, m.model, body)
 }
 

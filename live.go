@@ -11,6 +11,7 @@ import (
 	"github.com/claryhq/clary/artifact/store"
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
+	"github.com/claryhq/clary/pipeline"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/onnx"
 	"go.uber.org/zap"
@@ -23,8 +24,9 @@ type live struct {
 	name      string
 	artifact  *artifact.Artifact
 	model     handler.Model
-	inputs    []runtime.Info // nil when the model does not tell
-	outputs   []runtime.Info // after clary.yaml's post steps
+	linked    *pipeline.Linked // the models of a pipeline, in the place of model; nil for one model
+	inputs    []runtime.Info   // nil when the model does not tell
+	outputs   []runtime.Info   // after clary.yaml's post steps
 	formats   *codec.Options
 	accept    string // "" where nobody says
 	timeout   time.Duration

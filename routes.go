@@ -23,6 +23,9 @@ func (s *Server) routes() http.Handler {
 	if s.many != nil {
 		s.many.routes(r)
 	}
+	if s.conductor != nil {
+		s.conductor.routes(r)
+	}
 	metrics := metricsHandler(s.registry)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Method(method, "/metrics", metrics)
@@ -55,6 +58,8 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.drains.Load():
 		writeFailure(w, failureOf(errDraining, ""))
+	case s.conductor != nil:
+		s.conductor.ping(w)
 	case s.many == nil && s.model.Load() == nil:
 		writeFailure(w, failureOf(errStarting, ""))
 	default:

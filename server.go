@@ -31,7 +31,9 @@ type Server struct {
 	http     http.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
-	many      *many // nil: one model
+	many      *many      // nil: one model
+	conductor *conductor // nil: no pipeline
+
 	bodies    bodies
 	scratches sync.Pool            // of *scratch
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
@@ -65,6 +67,9 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		if s.many, err = newMany(s); err != nil {
 			return nil, errors.Join(err, listener.Close())
 		}
+	}
+	if s.conductor, err = newConductor(s); err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
 	s.http = http.Server{
 		Handler:           s.routes(),
@@ -116,7 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	if errors.Is(err, errLate) {
 		// Opening a session cannot be interrupted: there is no waiting for it.
-		return fmt.Errorf("%w of %v (SAGEMAKER_STARTUP_TIMEOUT)", err, s.cfg.StartupTimeout)
+		return errors.Join(fmt.Errorf("%w of %v (SAGEMAKER_STARTUP_TIMEOUT)", err, s.cfg.StartupTimeout), s.conductor.abandon())
 	}
 	err = errors.Join(err, s.drain(), s.http.Close())
 	<-stopped

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/claryhq/clary/codec"
+	"github.com/claryhq/clary/pipeline"
 )
 
 // A setting is one thing that a server can be told, by an environment
@@ -39,6 +40,15 @@ var settings = []setting{
 			}
 			return err
 		}},
+	{env: "SAGEMAKER_SAFE_PORT_RANGE", flag: "safe-port-range", def: "25000-25999", emptyIsUnset: true,
+		help: "ports that the commands of a pipeline may listen on, the first and the last; a server without any listens on one port alone",
+		set: func(p *parsed, v string) (err error) {
+			p.Ports, err = pipeline.ParsePortRange(v)
+			return err
+		}},
+	{env: "CLARY_PIPELINE", flag: "pipeline", emptyIsUnset: true,
+		help: "a pipeline.yaml, which is served in the place of a model; default: the one in the model's folder, if there is one; none serves that folder as a model all the same",
+		set:  func(p *parsed, v string) error { p.Pipeline = v; return nil }},
 	{env: "CLARY_HOST", flag: "host",
 		help: "address to listen on; empty is every interface",
 		set:  func(p *parsed, v string) error { p.Host = v; return nil }},

@@ -21,6 +21,9 @@ import (
 // load makes the configured model ready to serve; a server with many models
 // then opens them as they come.
 func (s *Server) load(ctx context.Context) error {
+	if s.conductor != nil {
+		return s.conductor.load(ctx)
+	}
 	if err := s.startRuntime(); err != nil {
 		return err
 	}
@@ -54,6 +57,9 @@ func (s *Server) startRuntime() error {
 func (s *Server) unload() error {
 	if s.many != nil {
 		return errors.Join(s.many.close(), onnx.Stop())
+	}
+	if s.conductor != nil {
+		return errors.Join(s.conductor.close(), onnx.Stop())
 	}
 	if m := s.model.Swap(nil); m != nil {
 		return errors.Join(m.Close(), onnx.Stop())

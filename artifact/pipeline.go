@@ -51,6 +51,17 @@ type PipelineStep struct {
 	Line int // in the file
 }
 
+// Kind says which of URL, Command and Model is set.
+func (s *PipelineStep) Kind() string {
+	switch {
+	case s.URL != "":
+		return "url"
+	case s.Command != nil:
+		return "command"
+	}
+	return "model"
+}
+
 // hostname is what SageMaker takes as a ContainerHostname, and what a step is
 // named: it goes into headers, metrics and log lines.
 var hostname = regexp.MustCompile(`^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$`)

@@ -151,6 +151,15 @@ func sorts(infos []runtime.Info, which []int) string {
 	return strings.Join(list, ", ")
 }
 
+// Steps are the names of the steps.
+func (l *Linked) Steps() []string {
+	names := make([]string, len(l.members))
+	for i := range l.members {
+		names[i] = l.members[i].step.name
+	}
+	return names
+}
+
 // Inputs are the first step's.
 func (l *Linked) Inputs() []runtime.Info { return l.members[0].Inputs }
 

@@ -72,6 +72,21 @@ func (m *Message) fill() error {
 	return nil
 }
 
+// Begin waits for a reply's first bytes, or for all of it where it is short
+// and says so: what fails until then can still be answered with a status.
+func (m *Message) Begin() error {
+	if m.Length >= 0 && m.Length <= window {
+		return m.fill()
+	}
+	first := make([]byte, copyBuffer)
+	n, err := m.Body.Read(first)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	m.Body = &joined{io.MultiReader(bytes.NewReader(first[:n]), m.Body), m.Body}
+	return nil
+}
+
 // held is a body that is in memory.
 type held struct {
 	*bytes.Reader

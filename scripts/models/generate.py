@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import built
+import chain
 import digits
 import identity
 import record
@@ -30,6 +31,9 @@ MODELS = {
     "multi": built.multi,
     "sequence": built.sequence,
     "sequence-maps": built.maps,
+    "chain-scale": chain.scale,
+    "chain-classify": chain.classify,
+    "chain-best": chain.best,
     "identity-scalar": identity.scalar,
 } | {f"identity-{name}": identity.identity(name) for name in record.DTYPES}
 
