@@ -470,3 +470,22 @@ func listening(t testing.TB, pid int) []int {
 	}
 	return ports
 }
+
+// Without an Accept between the steps they speak JSON, and each reads what the
+// one before it writes.
+func TestAChainNeedsNoFormatsToBeNamed(t *testing.T) {
+	text := "steps:\n"
+	for _, name := range chainSteps {
+		text += strings.Replace(asCommand(t, name), ", accept: application/x-npy", "", 1)
+	}
+	p := conduct(t, text)
+	for _, c := range []struct{ contentType, body, want string }{
+		{"text/csv", "5.1,3.5,1.4,0.2", `{"predictions":[{"class":0,"confidence":0.9823517}]}`},
+		{"application/json", "[[5.1,3.5,1.4,0.2]]", `{"class":[0],"confidence":[0.9823517]}`},
+		{"application/json", `{"instances":[[5.1,3.5,1.4,0.2]]}`, `{"predictions":[{"class":0,"confidence":0.9823517}]}`},
+	} {
+		if a := p.invoke(c.contentType, c.body); a.status != 200 || strings.TrimSpace(a.body) != c.want {
+			t.Errorf("%s: %d %s", c.body, a.status, a.body)
+		}
+	}
+}

@@ -48,6 +48,10 @@ func TestJSONIsReadInEveryDialect(t *testing.T) {
 		dialect                 codec.Dialect
 	}{
 		{"rows of the only input", "iris", `{"instances":[[1,2,3,4],[5,6,7,8.5]]}`, "x float32[2 4] [1 2 3 4 5 6 7 8.5]", codec.Rows},
+		{"a reply in rows", "iris", `{"predictions":[[1,2,3,4]]}`, "x float32[1 4] [1 2 3 4]", codec.Rows},
+		{"a reply in columns", "pair", `{"outputs":{"b":[3],"a":[[1,2]]}}`, "a float32[1 2] [1 2]; b int64[1] [3]", codec.Columns},
+		{"a reply in columns of the only output", "iris", `{"outputs":[[1,2,3,4]]}`, "x float32[1 4] [1 2 3 4]", codec.Columns},
+		{"a reply of KServe V2", "iris", `{"id":"i","model_name":"m","outputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}`, "x float32[1 4] [1 2 3 4]", codec.V2},
 		{"white space anywhere", "iris", " { \"instances\" :\r\n [ [ 1 , 2\t, 3 , 4 ] ] } \n", "x float32[1 4] [1 2 3 4]", codec.Rows},
 		{"a byte order mark", "iris", "\ufeff[[1,2,3,4]]", "x float32[1 4] [1 2 3 4]", codec.Bare},
 		{"scalars as rows", "vector", `{"instances":[1,2,3]}`, "v int64[3] [1 2 3]", codec.Rows},

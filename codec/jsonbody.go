@@ -96,7 +96,7 @@ func (d *jsonBody) object() error {
 
 // envelopeKey returns key if it is one that some dialect's envelope has.
 func envelopeKey(key []byte) string {
-	for _, k := range [...]string{"instances", "inputs", "id", "outputs", "parameters", "features", "dataframe_split", "dataframe_records", "columns", "data", "schema"} {
+	for _, k := range [...]string{"instances", "predictions", "inputs", "id", "outputs", "parameters", "features", "dataframe_split", "dataframe_records", "columns", "data", "schema"} {
 		if string(key) == k {
 			return k
 		}
@@ -140,8 +140,11 @@ func (d *jsonBody) envelope(key string) error {
 		}
 		return d.frameMember(key)
 	}
-	if key == "data" {
+	switch key {
+	case "data":
 		key = "features"
+	case "predictions": // a reply of this package: the request of a pipeline's next step
+		key = "instances"
 	}
 	if err := d.claim(key); err != nil {
 		return err
@@ -194,6 +197,12 @@ func (d *jsonBody) inputs() error {
 
 // finish reads what could not be read before the whole envelope was seen.
 func (d *jsonBody) finish(id, outputs, parameters int) error {
+	if d.form == "" && outputs > 0 { // as predictions
+		d.i, d.form, outputs = outputs, "inputs", 0
+		if err := d.inputs(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case d.form == "data":
 		return d.frameEnd()
