@@ -58,7 +58,7 @@ type sender func(ctx context.Context, in *pipeline.Message, accept string) (*pip
 // pass answers one request with what send makes of it. Bodies stream both
 // ways; an error is a status as long as nothing has been written.
 func (c *conductor) pass(w http.ResponseWriter, r *http.Request, send sender) {
-	x := exchange{start: time.Now()}
+	x := &exchange{start: time.Now(), scratch: new(scratch)}
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
 	if timeout := c.timeout(); timeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errDeadline)
@@ -68,7 +68,7 @@ func (c *conductor) pass(w http.ResponseWriter, r *http.Request, send sender) {
 	if inside {
 		defer c.gate.leave()
 	}
-	out, err := c.begin(ctx, w, r, &x, inside, send)
+	out, err := c.begin(ctx, w, r, x, inside, send)
 	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
 		err = gone
 	}
@@ -82,10 +82,10 @@ func (c *conductor) pass(w http.ResponseWriter, r *http.Request, send sender) {
 	} else {
 		x.timing.Run = time.Since(x.start)
 		x.status = out.Status
-		err = c.reply(w, out, &x)
+		err = c.reply(w, out, x)
 	}
 	c.metrics.observe(x.status, x.read, x.queue, x.timing, x.in, x.out)
-	c.logExchange(&x, err)
+	c.logExchange(x, err)
 	if x.status == statusGone || err != nil && out != nil {
 		panic(http.ErrAbortHandler) // what was begun cannot be taken back: no end of the reply
 	}
@@ -93,7 +93,7 @@ func (c *conductor) pass(w http.ResponseWriter, r *http.Request, send sender) {
 
 // begin takes the request along and returns a reply that has begun to come.
 func (c *conductor) begin(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, inside bool, send sender) (*pipeline.Message, error) {
-	if err := readHeaders(r, &x.req); err != nil {
+	if err := x.readHeaders(r); err != nil {
 		return nil, err
 	}
 	if !inside {
@@ -185,7 +185,7 @@ func (c *conductor) local(ctx context.Context, l *pipeline.Linked, in *pipeline.
 	defer m.admission.release()
 	req := handler.Request{ID: in.Header.Get(headerInferenceID), Model: m.name, Inputs: m.inputs, Outputs: m.outputs,
 		ContentType: cmp.Or(in.Header.Get("Content-Type"), "application/json"), Accept: cmp.Or(accept, m.accept, "application/json"),
-		Unasked: accept == "", Default: m.accept, Attributes: in.Header.Get(headerAttributes), Options: m.formats, Header: in.Header.Get, Trailing: c.cfg.Batch}
+		Unasked: accept == "", Default: m.accept, Attributes: in.Header.Get(headerAttributes), Options: m.formats, Headers: in.Header, Trailing: c.cfg.Batch}
 	if n := in.Header.Get(headerV2JSON); n != "" && n != "0" {
 		req.ContentType = v2Binary + n
 	}

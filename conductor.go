@@ -40,6 +40,8 @@ func pipelinePath(cfg *Config) (string, error) {
 		return "", nil
 	case cfg.Pipeline != "":
 		return cfg.Pipeline, nil
+	case cfg.ManyModels(): // their folder is no artifact
+		return "", nil
 	case ext == ".yaml" || ext == ".yml":
 		return cfg.Model, nil
 	}
@@ -52,13 +54,14 @@ func newConductor(s *Server) (*conductor, error) {
 	if path == "" || err != nil {
 		return nil, err
 	}
+	if s.many != nil {
+		return nil, errors.New("CLARY_PIPELINE: a server is for one pipeline or for many models; many models can be a step, as a command or a container")
+	}
 	c := &conductor{Server: s, file: path, models: map[string]*live{}, admission: newAdmission(cmp.Or(s.cfg.Workers, cores()), s.cfg.Queue)}
 	if c.conf, err = artifact.ReadPipeline(path); err != nil {
 		return nil, err
 	}
-	c.metrics = newModelMetrics(s.registry, c.conf.Name,
-		func() float64 { return float64(s.gate.inside()) },
-		func() float64 { return float64(c.admission.waiting.Load()) })
+	c.metrics = s.newMetrics(c.conf.Name, c.admission)
 	return c, nil
 }
 
@@ -94,6 +97,7 @@ func (c *conductor) load(ctx context.Context) error {
 	c.log.Info("ready", zap.String("pipeline", c.conf.Name), zap.String("mode", c.conf.Mode), zap.Int("steps", len(c.conf.Steps)),
 		zap.Duration("load_ms", time.Since(begin)))
 	_ = c.log.Sync() // whoever waits for this line should not wait for the buffer
+	releaseCode()
 	return nil
 }
 
@@ -119,7 +123,11 @@ func (c *conductor) open(ctx context.Context) (map[string]pipeline.Member, error
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(c.conf.Dir, path)
 		}
-		m, err := c.Server.open(ctx, path, c.conf.Name+"/"+step.Name)
+		a, err := artifact.Open(path, artifact.Limits{})
+		if err != nil {
+			return nil, at(fmt.Errorf("no model: %w", err))
+		}
+		m, err := c.openArtifact(ctx, a, c.conf.Name+"/"+step.Name)
 		if err != nil {
 			return nil, at(err)
 		}
@@ -149,7 +157,7 @@ func (c *conductor) timeout() time.Duration { return cmp.Or(c.cfg.Timeout, c.con
 func (c *conductor) close() error {
 	err := c.abandon()
 	for _, m := range c.models {
-		err = errors.Join(err, m.close())
+		err = errors.Join(err, m.Close())
 	}
 	return err
 }

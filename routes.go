@@ -70,6 +70,9 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	paths := "/ping, /invocations, /metrics and /"
+	if s.conductor != nil {
+		paths = "/ping, /invocations, /pipeline, /metrics and /"
+	}
 	if s.many != nil {
 		paths = "/ping, /invocations, /models, /models/{name}, /models/{name}/invoke, /metrics and /"
 	}
