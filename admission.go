@@ -17,6 +17,15 @@ func newAdmission(workers, queue int) *admission {
 	return &admission{slots: make(chan struct{}, workers), queue: int64(queue)}
 }
 
+// open returns an admission that lets in all whom a could hold, for models
+// whose sessions bound the runs themselves.
+func (a *admission) open() *admission {
+	if a.queue == 0 {
+		return a
+	}
+	return newAdmission(cap(a.slots)+int(a.queue), 0)
+}
+
 // full reports whether a request that asked now would be refused; a cheap
 // answer before a large body is read.
 func (a *admission) full() bool {

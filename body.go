@@ -18,16 +18,21 @@ const (
 	slowest  = 16 << 10
 )
 
-// step is how much is read before the deadline is moved on, and the most that
-// is allocated for a body on its sender's word alone.
+// step is how much is read before the deadline is moved on.
 const step = 1 << 20
+
+// small is the largest body that is read without asking for room: so many of
+// them as may wait for a worker are no burden, and a slow sender of a large
+// one holds none of them up.
+const small = 64 << 10
 
 // bodies reads request bodies into buffers that are used again.
 type bodies struct {
 	pool sync.Pool // of *[]byte
 }
 
-// keep is the largest buffer that goes back into the pool.
+// keep is the largest buffer that goes back into the pool, and the most that
+// is allocated for a body on its sender's word alone.
 const keep = 4 << 20
 
 // read returns the whole body of r, in a buffer that the caller gives back. A
@@ -59,7 +64,7 @@ func (b *bodies) give(buf *[]byte) {
 
 func readAll(buf []byte, w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	control := http.NewResponseController(w)
-	if r.ContentLength > step {
+	if r.ContentLength > small {
 		if err := control.SetReadDeadline(time.Now().Add(patience + time.Duration(r.ContentLength/slowest)*time.Second)); err != nil {
 			return buf, fmt.Errorf("%w: %w", errBody, err)
 		}
@@ -99,7 +104,7 @@ func readAll(buf []byte, w http.ResponseWriter, r *http.Request, limit int64) ([
 // come or it is small, in doubling steps otherwise.
 func grow(buf []byte, announced int64) []byte {
 	want := max(2*cap(buf), 512)
-	if announced >= 0 && announced <= int64(max(want, step)) {
+	if announced >= 0 && announced <= int64(max(want, keep)) {
 		want = int(announced) + 1 // one more, so that the end is seen without growing again
 	}
 	next := make([]byte, len(buf), max(want, len(buf)+1))

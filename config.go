@@ -55,9 +55,15 @@ type Config struct {
 	Eviction      string        // lru or gdsf
 	ModelMetrics  bool          // series for each of many models
 
-	IntraOpThreads int    // per Run; 0: the model's, else cores / workers
-	Optimization   string // of the graph: off, basic, extended, all; empty: the model's, else all
-	LogLevel       zapcore.Level
+	IntraOpThreads int           // per Run; 0: the model's, else cores / workers
+	Batching       string        // auto, on or off; empty: the model's, else auto
+	BatchRows      int           // rows of a batch; 0: defaultRows; the model's wins
+	LatencyTarget  time.Duration // for a Run with its wait; 0 is none; the model's wins
+	ElasticOff     bool          // whether a lone caller never gets all cores
+	QueueBytes     int64         // of bodies that are held at the same time
+
+	Optimization string // of the graph: off, basic, extended, all; empty: the model's, else all
+	LogLevel     zapcore.Level
 
 	// Ignored lists environment variables of other containers that were set
 	// and mean nothing here; the server logs them once.

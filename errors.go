@@ -15,6 +15,7 @@ import (
 	"github.com/claryhq/clary/mme"
 	"github.com/claryhq/clary/pipeline"
 	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/batch"
 )
 
 // Why the server itself does not answer a request.
@@ -86,7 +87,7 @@ func failureOf(err error, requestID string) failure {
 		return failure{http.StatusInsufficientStorage, "InsufficientMemoryException",
 			"not enough memory to run the model on this request", false}
 	case errors.Is(err, errBusy), errors.Is(err, errDeadline), errors.Is(err, errStarting),
-		errors.Is(err, errDraining), errors.Is(err, errCut), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, errDraining), errors.Is(err, errCut), errors.Is(err, batch.ErrLate), errors.Is(err, context.DeadlineExceeded):
 		return failure{http.StatusServiceUnavailable, "ServiceUnavailableException", err.Error(), true}
 	}
 	return failure{http.StatusInternalServerError, "InternalServerException",

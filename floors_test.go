@@ -15,8 +15,9 @@ const module = "github.com/claryhq/clary"
 // standard library is open to all. An import that is not here fails: imports
 // go down only.
 var floors = map[string][]string{
-	"runtime":      {},
-	"runtime/onnx": {"runtime", "github.com/yalue/onnxruntime_go", "google.golang.org/protobuf/encoding/protowire", "golang.org/x/sys/unix"},
+	"runtime":       {},
+	"runtime/onnx":  {"runtime", "github.com/yalue/onnxruntime_go", "google.golang.org/protobuf/encoding/protowire", "golang.org/x/sys/unix"},
+	"runtime/batch": {"runtime"},
 	"codec": {"runtime", "github.com/klauspost/compress/s2", "github.com/klauspost/compress/zstd", "golang.org/x/image/webp",
 		"google.golang.org/protobuf/encoding/protowire"},
 	"artifact": {"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"},
@@ -27,7 +28,7 @@ var floors = map[string][]string{
 	"handler":                  {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},
 	"mme":                      {},
 	"pipeline":                 {"handler", "codec", "artifact", "runtime"},
-	"": {"runtime", "runtime/onnx", "codec", "artifact", "artifact/store", "handler", "handler/post", "mme", "pipeline", "golang.org/x/sys/unix",
+	"": {"runtime", "runtime/batch", "runtime/onnx", "codec", "artifact", "artifact/store", "handler", "handler/post", "mme", "pipeline", "golang.org/x/sys/unix",
 		"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
 		"github.com/prometheus/client_golang/prometheus/promhttp", "go.uber.org/zap", "go.uber.org/zap/zapcore"},
 	"cmd/serve":            {"", "handler"},

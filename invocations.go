@@ -48,6 +48,7 @@ type exchange struct {
 	out    int // bytes of the reply
 	status int
 
+	waiting waiting
 	scratch *scratch
 	id      [32]byte // the text of an id that was made here
 	// Values of the reply's headers, each of which is a slice of one.
@@ -156,6 +157,17 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 		defer cancel()
 	}
 
+	size := r.ContentLength
+	if size < 0 {
+		size = s.cfg.MaxBody
+	}
+	if size > small && size <= s.cfg.MaxBody {
+		held, err := s.hold.take(ctx, size)
+		if err != nil {
+			return pipeline.Reply{}, err
+		}
+		defer s.hold.give(held)
+	}
 	body, err := s.bodies.read(w, r, s.cfg.MaxBody)
 	x.read = time.Since(x.start)
 	if err != nil {
@@ -177,8 +189,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	if x.req.Unasked = x.req.Accept == "" || x.req.Accept == "*/*"; x.req.Unasked {
 		x.req.Accept = cmp.Or(m.accept, "application/json")
 	}
-	reply, err := s.stages(handler.WithRequest(ctx, &x.req), m, *body)
+	x.waiting.Context = ctx
+	reply, err := s.stages(handler.WithRequest(&x.waiting, &x.req), m, *body)
 	x.timing = reply.Timing
+	x.timing.Run -= x.waiting.took
+	x.queue += x.waiting.took
 	return reply, err
 }
 

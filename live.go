@@ -13,6 +13,7 @@ import (
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/pipeline"
 	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/batch"
 	"github.com/claryhq/clary/runtime/onnx"
 	"go.uber.org/zap"
 )
@@ -31,7 +32,9 @@ type live struct {
 	accept    string // "" where nobody says
 	timeout   time.Duration
 	intraOp   int // threads of one Run
+	workers   int // Runs at the same time
 	admission *admission
+	sessions  []*batch.Session // that ModelFn opened
 	metrics   *modelMetrics
 	forget    func()        // ends the metrics, if they are the model's own
 	took      time.Duration // opening and warming
@@ -62,6 +65,7 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 		accept:    configuredAccept(&s.cfg, a),
 		timeout:   cmp.Or(s.cfg.Timeout, a.Config.Timeout),
 		intraOp:   options.IntraOp,
+		workers:   s.workers(a),
 		admission: s.admissionFor(a),
 	}
 	defer func() {
@@ -75,7 +79,7 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
 		return m, err
 	}
-	opener := opener{options: options, artifact: a, cfg: &s.cfg}
+	opener := opener{options: options, artifact: a, cfg: &s.cfg, log: s.log, pool: s.pool, workers: s.workers(a), spare: s.elastic(a)}
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
 		return m, fmt.Errorf("ModelFn: %w", err)
 	}
@@ -97,7 +101,13 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 			}
 		}
 	}
+	if m.sessions = opener.inner; s.plain && s.many == nil && s.conductor == nil {
+		// The sessions bound the runs, and only the runs need to be bounded: all
+		// that may wait for one are let in.
+		m.admission = m.admission.open()
+	}
 	m.metrics, m.forget = s.metricsFor(m)
+	m.metrics.sessions.join(m)
 	m.took = time.Since(begin)
 	m.metrics.loaded.Add(1)
 	m.metrics.loading.Set(m.took.Seconds())
@@ -107,6 +117,9 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 // Close frees what open made. Nobody may be inside any more.
 func (m *live) Close() error {
 	var err error
+	if m.metrics != nil {
+		m.metrics.sessions.leave(m)
+	}
 	if m.model != nil {
 		err = m.model.Close()
 	}
@@ -153,7 +166,7 @@ func (s *Server) newMetrics(name string, a *admission) *modelMetrics {
 func (s *Server) logReady(m *live) {
 	s.log.Info("ready", zap.String("model", m.name), zap.String("path", cmp.Or(m.artifact.Model, m.artifact.Dir)),
 		zap.Duration("load_ms", m.took), zap.String("onnxruntime", onnx.Version()),
-		zap.Int("workers", cap(m.admission.slots)), zap.Int("intra_op_threads", m.intraOp))
+		zap.Int("workers", m.workers), zap.Int("intra_op_threads", m.intraOp))
 	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
 	releaseCode()
 }

@@ -36,6 +36,9 @@ const startCost = 16 << 20
 func newMany(s *Server) (*many, error) {
 	cfg := &s.cfg
 	m := &many{server: s, admission: newAdmission(cmp.Or(cfg.Workers, cores()), cfg.Queue)}
+	if s.plain {
+		m.admission = m.admission.open() // the sessions bound the runs
+	}
 	m.source = &source{server: s, roots: cfg.ModelRoots, started: make(chan struct{})}
 	limit, from, err := memoryLimit("/")
 	if err != nil && cfg.ModelMemory.bytes == 0 {

@@ -57,11 +57,12 @@ type modelMetrics struct {
 	loading     prometheus.Gauge
 	loaded      prometheus.Gauge
 
+	sessions   sessionStats
 	unregister func() // takes all of them from the registry
 }
 
 // newModelMetrics registers the metrics of the model with that name. inFlight
-// and queued are asked at every scrape.
+// and queued, of those that wait for admission, are asked at every scrape.
 func newModelMetrics(reg *prometheus.Registry, model string, inFlight, queued func() float64) *modelMetrics {
 	r := &registrar{reg: reg, labels: prometheus.Labels{"model": model}}
 	m := &modelMetrics{
@@ -85,7 +86,13 @@ func newModelMetrics(reg *prometheus.Registry, model string, inFlight, queued fu
 	m.queue, m.decode = stages.WithLabelValues("queue"), stages.WithLabelValues("decode")
 	m.run, m.encode = stages.WithLabelValues("run"), stages.WithLabelValues("encode")
 	r.gaugeFunc("sagemaker_in_flight", "Requests being answered, waiting ones included.", inFlight)
-	r.gaugeFunc("clary_queued", "Requests waiting for a worker.", queued)
+	stats := m.sessions.sum
+	r.gaugeFunc("clary_queued", "Requests waiting for a worker.", func() float64 { return queued() + float64(stats().Waiting) })
+	r.counterFunc("clary_runs_total", "Runs of the model.", func() float64 { return float64(stats().Runs) })
+	r.counterFunc("clary_run_rows_total", "Rows in them: over clary_runs_total, the mean size of a batch.", func() float64 { return float64(stats().Rows) })
+	r.counterFunc("clary_wide_runs_total", "Runs that had all cores.", func() float64 { return float64(stats().Wide) })
+	r.counterFunc("clary_late_total", "Requests refused because their deadline could not be met.", func() float64 { return float64(stats().Late) })
+	r.counterFunc("clary_batches_undone_total", "Batches that failed and were run again request by request.", func() float64 { return float64(stats().Alone) })
 	return m
 }
 
@@ -152,6 +159,10 @@ func (r *registrar) gauge(name, help string) prometheus.Gauge {
 
 func (r *registrar) gaugeFunc(name, help string, f func() float64) {
 	r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: r.labels}, f))
+}
+
+func (r *registrar) counterFunc(name, help string, f func() float64) {
+	r.register(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: r.labels}, f))
 }
 
 func (r *registrar) histogram(name, help string) prometheus.Histogram {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/handler"
+	"github.com/claryhq/clary/runtime/batch"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
@@ -34,7 +35,9 @@ type Server struct {
 	many      *many      // nil: one model
 	conductor *conductor // nil: no pipeline
 
+	pool      *batch.Pool // permits for Runs
 	bodies    bodies
+	hold      *hold                // of bodies
 	scratches sync.Pool            // of *scratch
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
 	gate      gate                 // counts the invocations inside; shut while draining
@@ -61,7 +64,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
 	base, cut := context.WithCancelCause(context.Background())
-	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), started: time.Now(), listener: listener, cut: cut}
+	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), pool: batch.NewPool(cores()), hold: &hold{most: cfg.QueueBytes}, started: time.Now(), listener: listener, cut: cut}
 	_, s.plain = h.(handler.Default)
 	if cfg.ManyModels() {
 		if s.many, err = newMany(s); err != nil {

@@ -62,7 +62,7 @@ var settings = []setting{
 		help: "ONNX Runtime's shared library; default: beside the binary, then the system's",
 		set:  func(p *parsed, v string) error { p.Library = v; return nil }},
 	{env: "SAGEMAKER_MODEL_SERVER_WORKERS", flag: "workers", emptyIsUnset: true,
-		help: "requests worked on at the same time; default: clary.yaml's workers, else one per core",
+		help: "Runs at the same time; with a handler of your own, requests worked on; default: clary.yaml's workers, else one per core",
 		set: func(p *parsed, v string) (err error) {
 			p.Workers, err = number(v, 1)
 			return err
@@ -146,6 +146,41 @@ var settings = []setting{
 		help: "threads inside one Run; default: clary.yaml's, else cores / workers. At 1 answers are the same bits at any batch size",
 		set: func(p *parsed, v string) (err error) {
 			p.IntraOpThreads, err = number(v, 1)
+			return err
+		}},
+	{env: "CLARY_BATCHING", flag: "batching", emptyIsUnset: true,
+		help: "whether rows of concurrent requests are run together: auto (where a check at load finds them independent), on or off; default: clary.yaml's, else auto",
+		set: func(p *parsed, v string) error {
+			if !contains([]string{"auto", "on", "off"}, v) {
+				return errors.New("want auto, on or off")
+			}
+			p.Batching = v
+			return nil
+		}},
+	{env: "CLARY_BATCH_ROWS", flag: "batch-rows", def: "64",
+		help: "rows that are run together, at most; clary.yaml's wins",
+		set: func(p *parsed, v string) (err error) {
+			p.BatchRows, err = number(v, 1)
+			return err
+		}},
+	{env: "CLARY_LATENCY_TARGET", flag: "latency-target", emptyIsUnset: true,
+		help: "seconds for a Run with its wait: batches are made no larger than that allows, and a request that cannot meet it, or its timeout, is a 503 at once; clary.yaml's wins; default: no target",
+		set: func(p *parsed, v string) (err error) {
+			p.LatencyTarget, err = seconds(v)
+			return err
+		}},
+	{env: "CLARY_ELASTIC", flag: "elastic", def: "on",
+		help: "whether a lone caller of a model that takes over 1 ms gets all cores, by a second session that is opened for it; off saves its memory. Only where neither workers nor threads are set",
+		set: func(p *parsed, v string) error {
+			on, err := boolean(v)
+			p.ElasticOff = !on
+			return err
+		}},
+	{env: "CLARY_QUEUE_BYTES", flag: "queue-bytes", def: "33554432",
+		help: "bytes of the bodies that are held at the same time; more are read when there is room. One body is always let in",
+		set: func(p *parsed, v string) error {
+			n, err := number(v, 1)
+			p.QueueBytes = int64(n)
 			return err
 		}},
 	{env: "CLARY_OPTIMIZATION", flag: "optimization", emptyIsUnset: true,

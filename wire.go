@@ -15,7 +15,9 @@ import (
 	"github.com/claryhq/clary/artifact"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/batch"
 	"github.com/claryhq/clary/runtime/onnx"
+	"go.uber.org/zap"
 )
 
 // load makes the configured model ready to serve; a server with many models
@@ -92,17 +94,26 @@ type opener struct {
 	options  onnx.Options
 	artifact *artifact.Artifact
 	cfg      *Config
+	log      *zap.Logger
+	pool     *batch.Pool
+	workers  int  // runs at the same time
+	spare    bool // the threads of a run are the server's to choose
 
-	mu     sync.Mutex // guards opened
+	mu     sync.Mutex // guards what follows
 	opened []runtime.Session
+	inner  []*batch.Session
 }
 
 func (o *opener) open(ctx context.Context, path string) (runtime.Session, error) {
-	var session runtime.Session
-	session, err := onnx.Open(ctx, path, o.options)
+	opened, err := onnx.Open(ctx, path, o.options)
 	if err != nil {
 		return nil, err
 	}
+	inner, err := o.batched(ctx, path, opened)
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	var session runtime.Session = inner
 	if filepath.Clean(path) == o.artifact.Model {
 		chain, err := outputChain(o.cfg, o.artifact, session.Outputs())
 		if err != nil {
@@ -114,7 +125,7 @@ func (o *opener) open(ctx context.Context, path string) (runtime.Session, error)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.opened = append(o.opened, session)
+	o.opened, o.inner = append(o.opened, session), append(o.inner, inner)
 	return session, nil
 }
 

@@ -21,13 +21,15 @@ type Config struct {
 	Session SessionConfig `yaml:"session"` // how ONNX Runtime runs it
 	Workers int           `yaml:"workers"` // runs at the same time
 	Timeout time.Duration `yaml:"timeout"` // for one request
-	Accept  string        `yaml:"accept"`  // the media type of replies to requests without an Accept
-	Warmup  *bool         `yaml:"warmup"`  // whether to run once before /ping answers 200
-	Post    []PostStep    `yaml:"post"`    // what is done to the outputs, in this order (docs/post.md)
-	Reply   ReplyConfig   `yaml:"reply"`   // the form of replies (docs/post.md)
-	Image   ImageConfig   `yaml:"image"`   // how an image becomes the input
-	LibSVM  LibSVMConfig  `yaml:"libsvm"`  // how text/libsvm counts
-	Sparse  SparseConfig  `yaml:"sparse"`  // what rows that name only some of their columns leave out
+
+	Batching BatchingConfig `yaml:"batching"` // how requests are run together
+	Accept   string         `yaml:"accept"`   // the media type of replies to requests without an Accept
+	Warmup   *bool          `yaml:"warmup"`   // whether to run once before /ping answers 200
+	Post     []PostStep     `yaml:"post"`     // what is done to the outputs, in this order (docs/post.md)
+	Reply    ReplyConfig    `yaml:"reply"`    // the form of replies (docs/post.md)
+	Image    ImageConfig    `yaml:"image"`    // how an image becomes the input
+	LibSVM   LibSVMConfig   `yaml:"libsvm"`   // how text/libsvm counts
+	Sparse   SparseConfig   `yaml:"sparse"`   // what rows that name only some of their columns leave out
 }
 
 // SessionConfig is the part of clary.yaml that ONNX Runtime is given.
@@ -38,6 +40,15 @@ type SessionConfig struct {
 	Optimization   string            `yaml:"optimization"`     // off, basic, extended or all
 	Config         map[string]string `yaml:"config"`           // session configuration entries, as ONNX Runtime names them
 }
+
+// BatchingConfig is how rows of concurrent requests are run together.
+type BatchingConfig struct {
+	Mode   string        `yaml:"mode"`   // auto, on or off
+	Rows   int           `yaml:"rows"`   // of a batch, at most
+	Target time.Duration `yaml:"target"` // for a Run with its wait
+}
+
+var batchingModes = []string{"auto", "on", "off"}
 
 var optimizations = []string{"off", "basic", "extended", "all"}
 
@@ -95,6 +106,7 @@ func (d *decoder) check(c Config) error {
 		n    int
 	}{
 		{"workers", c.Workers},
+		{"batching.rows", c.Batching.Rows},
 		{"session.intra_op_threads", c.Session.IntraOpThreads},
 		{"session.inter_op_threads", c.Session.InterOpThreads},
 	} {
@@ -104,6 +116,12 @@ func (d *decoder) check(c Config) error {
 	}
 	if line, set := d.lines["timeout"]; set && c.Timeout <= 0 {
 		return d.errorf(line, "timeout is longer than nothing, not %v", c.Timeout)
+	}
+	if line, set := d.lines["batching.target"]; set && c.Batching.Target <= 0 {
+		return d.errorf(line, "batching.target is longer than nothing, not %v", c.Batching.Target)
+	}
+	if m := c.Batching.Mode; m != "" && !slices.Contains(batchingModes, m) {
+		return d.errorf(d.lines["batching.mode"], "batching.mode is one of %s, not %q", strings.Join(batchingModes, ", "), m)
 	}
 	if o := c.Session.Optimization; o != "" && !slices.Contains(optimizations, o) {
 		return d.errorf(d.lines["session.optimization"], "session.optimization is one of %s, not %q", strings.Join(optimizations, ", "), o)

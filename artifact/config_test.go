@@ -61,7 +61,7 @@ func TestAWrongSettingIsAnErrorThatNamesTheLine(t *testing.T) {
 		{"session:\n  intra_op_thread: 4", "line 2: there is no session.intra_op_thread; did you mean session.intra_op_threads?"},
 		{"intra_op_threads: 4", "line 1: there is no intra_op_threads; did you mean session.intra_op_threads?"},
 		{"session: {workers: 4}", "there is no session.workers; did you mean workers?"},
-		{"pipeline: x", "line 1: there is no pipeline; known here: name, model, session, workers, timeout, accept, warmup"},
+		{"pipeline: x", "line 1: there is no pipeline; known here: name, model, session, workers, timeout, batching, accept, warmup"},
 		{"? [a]\n: b", "line 1: there is no"},
 		{"<<: {name: x}", "there is no <<"},
 		{"name: x\n\nname: y", "line 3: name is already set on line 1"},

@@ -18,7 +18,7 @@ func answers(b *bench) error {
 		return err
 	}
 	defer on.stop()
-	off, err := b.clary(model, []string{"CLARY_INTRA_OP_THREADS=1", "CLARY_BATCH=off"})
+	off, err := b.clary(model, []string{"CLARY_INTRA_OP_THREADS=1", "CLARY_BATCHING=off"})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ var suites = []suite{
 	{"networks", "SqueezeNet and ResNet-50: what ONNX Runtime costs", convolutions},
 	{"large", "a body of 20 MB", large},
 	{"overload", "three times the peak for 30 s", overload},
+	{"answers", "the same answers with and without batching", answers},
 	{"memory", "resident, idle and under large bodies", memory},
 }
 

@@ -21,7 +21,7 @@ func memory(b *bench) error {
 	if err != nil {
 		return err
 	}
-	narrow, err := b.clary(iris, nil)
+	narrow, err := b.clary(iris, []string{"CLARY_ELASTIC=off"})
 	if err != nil {
 		return err
 	}

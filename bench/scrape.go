@@ -37,8 +37,8 @@ func (s span) of(name string) float64 { return s.after[name] - s.before[name] }
 
 // batch is the mean number of rows in a Run.
 func (s span) batch() float64 {
-	if runs := s.of("clary_batch_rows_count"); runs > 0 {
-		return s.of("clary_batch_rows_sum") / runs
+	if runs := s.of("clary_runs_total"); runs > 0 {
+		return s.of("clary_run_rows_total") / runs
 	}
 	return 1
 }

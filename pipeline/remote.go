@@ -134,9 +134,5 @@ func (r *remote) failure(ctx context.Context, body *source, err error) error {
 	}
 	r.step.stats.failed()
 	r.step.suspect()
-	why := ErrBroken
-	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
-		why = ErrNoRoute
-	}
-	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", why, unwrapped(err))}
+	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", ErrBroken, unwrapped(err))}
 }

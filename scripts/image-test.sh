@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image and drives it as SageMaker does: labels, `docker run IMAGE serve` with the model mounted, ping, invoke,
-# SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port; at last scripts/pipeline-test.sh.
+# SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port.
 #
 # Uses the Docker engine that answers, else installs and starts one of its own (root on Debian or Ubuntu). Where the
 # Dockerfile's base image can be neither found nor pulled, scripts/image-base.sh makes a stand-in.
@@ -148,10 +148,5 @@ until curl -fsS "$url/ping" 2>/dev/null; do
 done
 has "the answer" "$(curl -sS "$url/invocations" -H 'Content-Type: application/json' -d '["GRÖSSE"]')" '["grösse"]'
 stop
-
-step "pipelines"
-DOCKER_BUILDKIT=0 docker build --network host --build-arg VERSION=image-test --target build -t "$image-build" . >"$work/build.log" 2>&1 ||
-  { tail -n 50 "$work/build.log" >&2; die "docker build of the first stage failed"; }
-scripts/pipeline-test.sh "$image" "$image-build"
 
 step "image test passed"

@@ -1,0 +1,263 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/claryhq/clary/runtime"
+)
+
+// ErrLate is a run that could not end before its deadline: it was not begun.
+var ErrLate = errors.New("the deadline cannot be met")
+
+// Options say how a session is run.
+type Options struct {
+	// Rows is how many rows a batch may have; 0 or 1 runs each call alone. Only
+	// a session whose rows are independent of each other may have more: see
+	// Independent.
+	Rows int
+	// Runs is how many runs of this session may go on at the same time; 0 is as
+	// many as the pool has permits.
+	Runs int
+	// Target is how long a run may take, waiting included, where its context
+	// has no earlier deadline; 0 is no limit.
+	Target time.Duration
+	// Wide opens the same model with all cores for each run. It is used for a
+	// lone caller of a model that takes long, and closed when there is none for
+	// a while. nil never does.
+	Wide func(context.Context) (runtime.Session, error)
+}
+
+// A Session is a runtime.Session around another, which it owns.
+type Session struct {
+	runtime.Session
+	pool    *Pool
+	options Options
+	inputs  []runtime.Info
+	outputs []runtime.Info
+	buffers sync.Pool // of *buffer
+	wide    elastic
+
+	// The pool's mu guards what follows.
+	waiting []*call
+	rows    int // of those that wait
+	running int
+	listed  bool // in the pool's turns
+	times   table
+	stats   Stats
+}
+
+var _ runtime.Session = (*Session)(nil)
+
+// Stats count what a session has done. Waiting is now, all else since it was
+// opened.
+type Stats struct {
+	Runs    int64 // of the model
+	Rows    int64 // in them; of a call that is not merged, 1
+	Waiting int
+	Late    int64 // refused with ErrLate
+	Alone   int64 // batches that failed and were run again call by call
+	Wide    int64 // runs with all cores
+}
+
+// Wrap returns s run within the pool.
+func (p *Pool) Wrap(s runtime.Session, o Options) *Session {
+	if o.Runs == 0 {
+		o.Runs = p.total
+	}
+	b := &Session{Session: s, pool: p, options: o, inputs: s.Inputs(), outputs: s.Outputs()}
+	b.wide.init(o.Wide)
+	return b
+}
+
+// Stats returns what the session has done so far.
+func (s *Session) Stats() Stats {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	st := s.stats
+	st.Waiting = len(s.waiting)
+	return st
+}
+
+// Batches reports whether calls are merged.
+func (s *Session) Batches() bool { return s.options.Rows > 1 }
+
+// Close closes the session when its runs have ended.
+func (s *Session) Close() error { return errors.Join(s.wide.close(), s.Session.Close()) }
+
+// A call is one Run that waits or is being run.
+type call struct {
+	ctx     context.Context
+	in, out []runtime.Tensor
+	rows    int  // 1 where it is not merged
+	merges  bool // with others of the same shapes
+	state   state
+	wake    chan struct{} // told of each change of state but the first
+	batch   *batch        // when taken
+	err     error
+}
+
+type state uint8
+
+const (
+	waits state = iota
+	leads       // has a permit, and runs itself and whom it takes along
+	taken       // is in another call's batch
+)
+
+// Run runs the model on in, alone or in a batch; see runtime.Session. A call
+// that is cancelled while it waits returns at once, one that is in a batch
+// with others when that has ended.
+func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
+	c := call{ctx: ctx, in: in, out: out}
+	c.rows, c.merges = s.mergeable(in)
+	began := time.Now()
+	s.pool.mu.Lock()
+	if err := s.late(&c, began); err != nil {
+		s.stats.Late++
+		s.pool.mu.Unlock()
+		return nil, err
+	}
+	if len(s.pool.turns) == 0 && len(s.waiting) == 0 && s.pool.free > 0 && s.running < s.options.Runs {
+		permits := 1
+		var session runtime.Session = s.Session
+		if s.pool.idle() {
+			if wide := s.wide.take(); wide != nil {
+				session, permits = wide, s.pool.total
+				s.stats.Wide++
+			}
+		}
+		s.pool.free -= permits
+		s.running++
+		lone := s.running == 1 && s.pool.free == s.pool.total-permits
+		gathers := c.merges && permits == 1 && s.gathers()
+		s.pool.mu.Unlock()
+		if !gathers {
+			return s.alone(&c, session, permits, lone)
+		}
+		w := new(call)
+		*w = c
+		goruntime.Gosched()
+		return s.lead(w, lone)
+	}
+	w := new(call)
+	*w = c
+	w.wake = make(chan struct{}, 1)
+	s.waiting = append(s.waiting, w)
+	s.rows += w.rows
+	s.list()
+	s.pool.mu.Unlock()
+	return s.wait(w, began)
+}
+
+// alone runs one call, which has its permits.
+func (s *Session) alone(c *call, session runtime.Session, permits int, lone bool) ([]runtime.Tensor, error) {
+	began := time.Now()
+	out, err := session.Run(c.ctx, c.in, c.out)
+	took := time.Since(began)
+	if permits > 1 {
+		s.wide.give()
+	}
+	s.ran(c.rows, took, err == nil && permits == 1)
+	s.pool.release(s, permits)
+	if lone && err == nil {
+		s.wide.lone(took)
+	} else {
+		s.wide.busy()
+	}
+	return out, err
+}
+
+// ran counts a run.
+func (s *Session) ran(rows int, took time.Duration, learn bool) {
+	s.pool.mu.Lock()
+	s.stats.Runs++
+	s.stats.Rows += int64(rows)
+	if learn {
+		s.times.learn(rows, took)
+	}
+	s.pool.mu.Unlock()
+}
+
+// wait waits for a permit, or for whoever takes c along.
+func (s *Session) wait(c *call, began time.Time) ([]runtime.Tensor, error) {
+	select {
+	case <-c.wake:
+	case <-c.ctx.Done():
+		s.pool.mu.Lock()
+		if i := slices.Index(s.waiting, c); c.state == waits && i >= 0 {
+			s.leave(i)
+			s.pool.mu.Unlock()
+			return nil, fmt.Errorf("batch: waiting to run: %w", context.Cause(c.ctx))
+		}
+		b := c.batch
+		s.pool.mu.Unlock()
+		if b != nil {
+			b.leave()
+		}
+		<-c.wake
+	}
+	waited(c.ctx, time.Since(began))
+	if c.state == leads {
+		return s.lead(c, false)
+	}
+	return c.out, c.err
+}
+
+// leave takes the call at i out of those that wait.
+func (s *Session) leave(i int) {
+	s.rows -= s.waiting[i].rows
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	s.unlist()
+}
+
+// lead runs c, and with it what waits and fits. It has a permit.
+func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
+	calls := []*call{c}
+	b := &batch{}
+	rows := c.rows
+	if c.merges {
+		s.pool.mu.Lock()
+		most := s.most(c)
+		s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
+			if rows+o.rows > most || !o.merges || !sameRows(c.in, o.in) {
+				return false
+			}
+			rows += o.rows
+			s.rows -= o.rows
+			o.state, o.batch = taken, b
+			calls = append(calls, o)
+			return true
+		})
+		s.unlist()
+		s.pool.mu.Unlock()
+	}
+	if len(calls) == 1 {
+		return s.alone(c, s.Session, 1, lone)
+	}
+	s.together(b, calls, rows)
+	s.pool.release(s, 1)
+	s.wide.busy()
+	for _, o := range calls[1:] {
+		o.wake <- struct{}{}
+	}
+	return c.out, c.err
+}
+
+// waitKey finds in a context where to note how long a run waited.
+type waitKey struct{}
+
+// WaitKey is the key of a *time.Duration in a context, to which the time that
+// a run waited for a permit is added.
+var WaitKey any = waitKey{}
+
+func waited(ctx context.Context, d time.Duration) {
+	if at, ok := ctx.Value(WaitKey).(*time.Duration); ok {
+		*at += d
+	}
+}

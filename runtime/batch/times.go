@@ -1,0 +1,140 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"time"
+)
+
+// A table is what runs have taken, by the number of rows: entry i is of those
+// with up to 1<<i rows.
+type table [24]entry
+
+type entry struct {
+	took  time.Duration // recent runs more; 0 is not known
+	least time.Duration // of the first tries
+	runs  int
+}
+
+// tries is how many runs of a size it takes to know it: the first ones pay for
+// memory that later ones find.
+const tries = 6
+
+// learn takes a run into account.
+func (t *table) learn(rows int, took time.Duration) {
+	e := &t[size(rows)]
+	took = max(took, 1) // a clock may stand still
+	e.runs++
+	if e.runs == 1 || e.runs <= tries && took < e.least {
+		e.least = took
+	}
+	if e.runs == 1 {
+		e.took = took
+		return
+	}
+	e.took += (took - e.took) / 8
+}
+
+// size is the entry for so many rows.
+func size(rows int) int { return min(bits.Len(uint(rows-1)), len(table{})-1) }
+
+// of is what a run of so many rows is expected to take: as the nearest size
+// that is known, in proportion where that is larger. 0 is not known.
+func (t *table) of(rows int) time.Duration {
+	at := size(rows)
+	if t[at].took > 0 {
+		return t[at].took
+	}
+	for i := at - 1; i >= 0; i-- {
+		if t[i].took > 0 {
+			return t[i].took << (at - i) // no smaller batch is faster by the row
+		}
+	}
+	for i := at + 1; i < len(t); i++ {
+		if t[i].took > 0 {
+			return t[i].took
+		}
+	}
+	return 0
+}
+
+// short is a run that no caller minds waiting for, so that it is as large as
+// may be: batches save more than the model's time.
+const short = 2 * time.Millisecond
+
+// worth is up to how many rows a batch should have: while it is expected to be
+// short, and beyond that while twice as many rows take a tenth less each. A size
+// that is not known yet is tried when the one below it is known.
+func (t *table) worth(most int) int {
+	if t.of(1) == 0 {
+		return 1
+	}
+	for i := range size(most) {
+		small, large := &t[i], &t[i+1]
+		switch {
+		case t.of(2<<i) < short:
+		case small.runs < tries, large.runs >= tries && large.least > small.least*18/10:
+			return 1 << i
+		case large.runs < tries:
+			return min(2<<i, most)
+		}
+	}
+	return most
+}
+
+// deadline is when c must have ended; ok is false for never.
+func (s *Session) deadline(c *call, now time.Time) (at time.Time, ok bool) {
+	at, ok = c.ctx.Deadline()
+	if t := s.options.Target; t > 0 && (!ok || now.Add(t).Before(at)) {
+		return now.Add(t), true
+	}
+	return at, ok
+}
+
+// late refuses a call that is not expected to end in time.
+func (s *Session) late(c *call, now time.Time) error {
+	at, ok := s.deadline(c, now)
+	if !ok {
+		return nil
+	}
+	if c.ctx.Err() != nil {
+		return fmt.Errorf("batch: %w", context.Cause(c.ctx))
+	}
+	expect := s.times.of(c.rows)
+	if s.rows > 0 || s.pool.free == 0 {
+		// What waits before it, in batches as large as may be, on its share of
+		// the permits; and what runs now, half of which is over.
+		most := max(s.times.worth(s.options.Rows), 1)
+		whole := (s.rows + c.rows + most - 1) / most
+		each := s.times.of(min(s.rows+c.rows, most))
+		expect = each*time.Duration(whole)/time.Duration(max(s.options.Runs, 1)) + each/2
+		expect = max(expect, s.times.of(c.rows))
+	}
+	if now.Add(expect).After(at) {
+		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), at.Sub(now).Round(time.Microsecond))
+	}
+	return nil
+}
+
+// most is how many rows the batch that c leads may have: as many as make it
+// faster, and with a deadline no more than are expected to end in time.
+func (s *Session) most(c *call) int {
+	most := s.times.worth(s.options.Rows)
+	now := time.Now()
+	if at, ok := s.deadline(c, now); ok {
+		for left := at.Sub(now); most > c.rows && s.times.of(most) > left; {
+			most /= 2
+		}
+	}
+	return max(most, c.rows)
+}
+
+// gathers reports whether a caller that could run at once should let others
+// catch up: those that are on their way here join it without any delay, and
+// runs that are not tiny gain more than it costs.
+func (s *Session) gathers() bool {
+	const tiny = 15 * time.Microsecond
+	t := s.times.of(1)
+	return t > tiny && s.times.worth(s.options.Rows) > 1
+}
