@@ -3,6 +3,7 @@ package clary
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/pipeline"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // A conductor serves a pipeline in the place of one model.
@@ -194,7 +196,7 @@ func (c *conductor) tell(e pipeline.Event) {
 	step := zap.String("step", e.Step)
 	switch e.Kind {
 	case pipeline.EventOutput:
-		c.log.Info("output", step, zap.String("line", e.Line))
+		c.log.Log(levelOf(e.Line), "output", step, zap.String("line", e.Line))
 	case pipeline.EventStarted:
 		c.log.Info("step started", step, zap.Int("pid", e.PID), zap.String("url", e.URL))
 	case pipeline.EventReady:
@@ -204,4 +206,18 @@ func (c *conductor) tell(e pipeline.Event) {
 	case pipeline.EventExited:
 		c.log.Error("step exited", step, zap.Error(e.Err), zap.Duration("again_ms", e.Again))
 	}
+}
+
+// levelOf is the level that a line of JSON has, as Clary's and many others'
+// logs do; info for any other.
+func levelOf(line string) zapcore.Level {
+	var fields struct{ Level string }
+	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &fields) != nil {
+		return zapcore.InfoLevel
+	}
+	level, err := zapcore.ParseLevel(fields.Level)
+	if err != nil || level > zapcore.ErrorLevel { // a step's end is not this process's
+		return zapcore.InfoLevel
+	}
+	return level
 }

@@ -34,6 +34,7 @@ var suites = []suite{
 	{"rows", "100 and 10,000 rows in one request", manyRows},
 	{"digits", "a small network, one image a request: batching", digits},
 	{"networks", "SqueezeNet and ResNet-50: what ONNX Runtime costs", convolutions},
+	{"chain", "a pipeline of three models in one process", chain},
 	{"large", "a body of 20 MB", large},
 	{"overload", "three times the peak for 30 s", overload},
 	{"answers", "the same answers with and without batching", answers},

@@ -248,6 +248,23 @@ func TestADeadlineEndsTheStepThatIsRunning(t *testing.T) {
 	<-gone
 }
 
+func TestTheChainsDeadlineIsTheFailureOfTheStepThatItEnds(t *testing.T) {
+	mine := errors.New("the time is over")
+	c := chain(t, container(t, adds("", "")), container(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, mine)
+	defer cancel()
+	_, err := c.Run(ctx, message("text/csv", "1"), "")
+	if !errors.Is(err, mine) || !strings.Contains(err.Error(), `step "b"`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.Run(ctx, message("text/csv", "1"), ""); !errors.Is(err, mine) || !strings.Contains(err.Error(), `step "a"`) {
+		t.Errorf("after it: %v", err)
+	}
+}
+
 // endless is a body without an end; it counts what has been taken of it.
 type endless struct{ taken atomic.Int64 }
 

@@ -125,14 +125,14 @@ func (r *remote) failure(ctx context.Context, body *source, err error) error {
 	if from := body.failed.Load(); from != nil {
 		return *from
 	}
-	var mine *StepError
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.As(cause, &mine) {
-			r.step.stats.failed()
-		}
-		return cause
+	cause := context.Cause(ctx)
+	if cause != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return cause // nobody waits for it any more
 	}
 	r.step.stats.failed()
+	if cause != nil {
+		return r.step.failure(cause)
+	}
 	r.step.suspect()
 	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", ErrBroken, unwrapped(err))}
 }

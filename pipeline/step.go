@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -127,7 +128,7 @@ func (s *Step) suspect() {
 func (s *Step) begin(ctx context.Context) (time.Time, error) {
 	now := time.Now()
 	if err := context.Cause(ctx); err != nil {
-		return now, err
+		return now, s.failure(err)
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -138,6 +139,15 @@ func (s *Step) begin(ctx context.Context) (time.Time, error) {
 			ErrLate, least.Round(time.Microsecond), left.Round(time.Microsecond))}
 	}
 	return now, nil
+}
+
+// failure says of an error that it is this step's, unless it says so.
+func (s *Step) failure(err error) error {
+	var known *StepError
+	if errors.As(err, &known) {
+		return err
+	}
+	return &StepError{Step: s.name, Err: err}
 }
 
 // limit ends ctx with the step's own timeout, where it has one.
