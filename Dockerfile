@@ -18,6 +18,7 @@ FROM scratch
 COPY --from=build /image/ /
 ARG VERSION=unknown
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true \
       org.opencontainers.image.title="Clary" \
       org.opencontainers.image.description="ONNX model server that speaks the SageMaker container contract" \
       org.opencontainers.image.licenses=Apache-2.0 \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image and drives it as SageMaker does: labels, `docker run IMAGE serve` with the model mounted, ping, invoke,
-# SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port.
+# SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port; at last scripts/limit-test.py.
 #
 # Uses the Docker engine that answers, else installs and starts one of its own (root on Debian or Ubuntu). Where the
 # Dockerfile's base image can be neither found nor pulled, scripts/image-base.sh makes a stand-in.
@@ -86,6 +86,7 @@ DOCKER_BUILDKIT=0 docker build --network host --build-arg VERSION=image-test -t 
 step "what the image says of itself"
 inspect() { docker image inspect -f "$1" "$image"; }
 has "the accept-bind-to-port label" "$(inspect '{{index .Config.Labels "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"}}')" true
+has "the multi-models label" "$(inspect '{{index .Config.Labels "com.amazonaws.sagemaker.capabilities.multi-models"}}')" true
 has "the version label" "$(inspect '{{index .Config.Labels "org.opencontainers.image.version"}}')" image-test
 has "the entrypoint" "$(inspect '{{json .Config.Entrypoint}}')" '["/usr/local/bin/serve"]'
 has "the exposed ports" "$(inspect '{{json .Config.ExposedPorts}}')" '{"8080/tcp":{}}'
@@ -148,5 +149,8 @@ until curl -fsS "$url/ping" 2>/dev/null; do
 done
 has "the answer" "$(curl -sS "$url/invocations" -H 'Content-Type: application/json' -d '["GRÖSSE"]')" '["grösse"]'
 stop
+
+step "models worth four times a hard limit of memory"
+scripts/limit-test.py "$image"
 
 step "image test passed"
