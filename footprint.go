@@ -2,6 +2,7 @@ package clary
 
 import (
 	"math"
+	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 
@@ -35,9 +36,32 @@ func (s *source) measured(p *prepared, open func()) int64 {
 
 // goHeap is what Go's heap takes of memory.
 func goHeap() int64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	return heapBytes("/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes")
+}
+
+func heapBytes(names ...string) (sum int64) {
+	samples := make([]metrics.Sample, len(names))
+	for i := range samples {
+		samples[i].Name = names[i]
+	}
 	metrics.Read(samples)
-	return int64(samples[0].Value.Uint64() + samples[1].Value.Uint64())
+	for i := range samples {
+		sum += int64(samples[i].Value.Uint64())
+	}
+	return sum
+}
+
+// littleHeap is what Go's heap may hold on to after a model has gone.
+const littleHeap = 12 << 20
+
+// giveBack returns to the system what Go has of memory and does not need, if
+// that may be much: opening and closing models leaves garbage that would
+// otherwise wait for the next collection, and the platform looks at resident
+// memory.
+func giveBack() {
+	if heapBytes("/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes") > littleHeap {
+		debug.FreeOSMemory()
+	}
 }
 
 // A learner corrects estimates by what earlier models have taken.

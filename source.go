@@ -181,6 +181,7 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 			s.server.log.Warn("a model did not close well", zap.String("model", p.name), zap.Error(err))
 		}
 		s.server.log.Info("unloaded", zap.String("model", p.name))
+		giveBack()
 	}
 	s.server.logReady(m)
 	return m, mme.Bytes{hostPool: took}, nil
