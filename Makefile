@@ -7,6 +7,8 @@ FUZZTIME ?= 10s
 IMAGE   ?= clary
 
 export CGO_ENABLED = 1
+# go-nvml calls functions that NVIDIA has deprecated; two hundred lines would say so.
+export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 
 library := $(CURDIR)/bin/$(if $(filter Darwin,$(shell uname -s)),libonnxruntime.1.dylib,libonnxruntime.so.1)
 ldflags := -s -w -X github.com/claryhq/clary.Version=$(VERSION)

@@ -55,6 +55,15 @@ type Config struct {
 	Eviction      string        // lru or gdsf
 	ModelMetrics  bool          // series for each of many models
 
+	Device      deviceChoice // where models run; auto also where nothing is said
+	GPUFraction float64      // of a GPU's memory for each model; 0: the model's
+	GPUMemory   string       // the same as an amount
+	Providers   []string     // nil: the model's
+	Fallback    bool         // a provider that cannot be had is left out
+	CUDA        string       // options of the providers: key=value with commas between
+	TensorRT    string
+	OpenVINO    string
+
 	IntraOpThreads int           // per Run; 0: the model's, else cores / workers
 	Batching       string        // auto, on or off; empty: the model's, else auto
 	BatchRows      int           // rows of a batch; 0: defaultRows; the model's wins
@@ -255,6 +264,14 @@ func seconds(v string) (time.Duration, error) {
 		return 0, errors.New("want seconds, such as 60 or 2.5")
 	}
 	return time.Duration(n * float64(time.Second)), nil
+}
+
+func fraction(v string) (float64, error) {
+	f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+	if err != nil || !(f > 0 && f <= 1) {
+		return 0, errors.New("want a number above 0 and at most 1, such as 0.3")
+	}
+	return f, nil
 }
 
 // boolean reads what SageMaker (true), its local mode (True) and people (1)

@@ -17,6 +17,7 @@ const module = "github.com/claryhq/clary"
 var floors = map[string][]string{
 	"runtime":       {},
 	"runtime/onnx":  {"runtime", "github.com/yalue/onnxruntime_go", "google.golang.org/protobuf/encoding/protowire", "golang.org/x/sys/unix"},
+	"runtime/gpu":   {"runtime", "github.com/NVIDIA/go-nvml/pkg/nvml"},
 	"runtime/batch": {"runtime"},
 	"codec": {"runtime", "github.com/klauspost/compress/s2", "github.com/klauspost/compress/zstd", "golang.org/x/image/webp",
 		"google.golang.org/protobuf/encoding/protowire"},
@@ -28,7 +29,7 @@ var floors = map[string][]string{
 	"handler":                  {"runtime", "codec", "artifact", "gorgonia.org/tensor", "go4.org/unsafe/assume-no-moving-gc"},
 	"mme":                      {},
 	"pipeline":                 {"handler", "codec", "artifact", "runtime"},
-	"": {"runtime", "runtime/batch", "runtime/onnx", "codec", "artifact", "artifact/store", "handler", "handler/post", "mme", "pipeline", "golang.org/x/sys/unix",
+	"": {"runtime", "runtime/batch", "runtime/gpu", "runtime/onnx", "codec", "artifact", "artifact/store", "handler", "handler/post", "mme", "pipeline", "golang.org/x/sys/unix",
 		"github.com/go-chi/chi/v5", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
 		"github.com/prometheus/client_golang/prometheus/promhttp", "go.uber.org/zap", "go.uber.org/zap/zapcore"},
 	"cmd/serve":            {"", "handler"},

@@ -20,8 +20,11 @@ import (
 // inspect prints what a model takes and returns, read from its file alone:
 // ONNX Runtime is not needed.
 func inspect(args []string, w io.Writer) (err error) {
+	if len(args) == 1 && args[0] == "--devices" {
+		return inspectDevices(w)
+	}
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
-		return usageError{errors.New("usage: serve inspect MODEL, a .onnx file, a folder or a model.tar.gz")}
+		return usageError{errors.New("usage: serve inspect MODEL, a .onnx file, a folder or a model.tar.gz; or serve inspect --devices")}
 	}
 	a, err := artifact.Open(args[0], artifact.Limits{})
 	if err != nil {

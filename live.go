@@ -39,6 +39,9 @@ type live struct {
 	forget    func()        // ends the metrics, if they are the model's own
 	took      time.Duration // opening and warming
 
+	device runtime.Device
+	vacate func() // gives its part of the device back; nil where it has none
+
 	held  *store.Held     // its place on disk; nil where it has none there
 	ended func(err error) // told when it is closed; nil: nobody
 }
@@ -79,7 +82,11 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
 		return m, err
 	}
-	opener := opener{options: options, artifact: a, cfg: &s.cfg, log: s.log, pool: s.pool, workers: s.workers(a), spare: s.elastic(a)}
+	if m.vacate, err = s.placed(a, &options, gpuEstimate(a)); err != nil {
+		return m, err
+	}
+	m.device = options.Device
+	opener := opener{options: options, artifact: a, cfg: &s.cfg, log: s.log, pool: s.pool, workers: s.workers(a), spare: s.elastic(a) && !options.Device.CUDA}
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
 		return m, fmt.Errorf("ModelFn: %w", err)
 	}
@@ -127,6 +134,9 @@ func (m *live) Close() error {
 		m.metrics.loaded.Add(-1)
 		m.forget()
 	}
+	if m.vacate != nil {
+		m.vacate()
+	}
 	err = errors.Join(err, m.artifact.Close())
 	if m.held != nil {
 		m.held.Release()
@@ -166,7 +176,7 @@ func (s *Server) newMetrics(name string, a *admission) *modelMetrics {
 func (s *Server) logReady(m *live) {
 	s.log.Info("ready", zap.String("model", m.name), zap.String("path", cmp.Or(m.artifact.Model, m.artifact.Dir)),
 		zap.Duration("load_ms", m.took), zap.String("onnxruntime", onnx.Version()),
-		zap.Int("workers", m.workers), zap.Int("intra_op_threads", m.intraOp))
+		zap.Int("workers", m.workers), zap.Int("intra_op_threads", m.intraOp), zap.Stringer("device", m.device))
 	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
 	releaseCode()
 }

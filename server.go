@@ -32,6 +32,7 @@ type Server struct {
 	http     http.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
+	devices   *devices   // what models run on, once ONNX Runtime has been started
 	many      *many      // nil: one model
 	conductor *conductor // nil: no pipeline
 

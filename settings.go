@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/claryhq/clary/artifact"
 	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/pipeline"
 )
@@ -192,6 +193,57 @@ var settings = []setting{
 			p.Optimization = v
 			return nil
 		}},
+	{env: "CLARY_DEVICE", flag: "device", emptyIsUnset: true,
+		help: "where models run: auto, cpu, cuda, cuda:1 or cuda:0,2; default: clary.yaml's device, else auto, which is a GPU where there is one",
+		set: func(p *parsed, v string) (err error) {
+			p.Device, err = parseDevice(v)
+			return err
+		}},
+	{env: "CLARY_GPU_FRACTION", flag: "gpu-fraction", emptyIsUnset: true,
+		help: "of a GPU's memory that each model may take, such as 0.3; default: clary.yaml's, else no limit",
+		set: func(p *parsed, v string) (err error) {
+			p.GPUFraction, err = fraction(v)
+			return err
+		}},
+	{env: "CLARY_GPU_MEMORY", flag: "gpu-memory", emptyIsUnset: true,
+		help: "the same as an amount, such as 2GiB; wins",
+		set: func(p *parsed, v string) error {
+			_, err := gpuAmount("it", v)
+			p.GPUMemory = v
+			return err
+		}},
+	{env: "CLARY_PROVIDERS", flag: "providers", emptyIsUnset: true,
+		help: "what runs models, the most wanted first, with commas between: cuda, tensorrt, openvino, cpu; default: clary.yaml's, else cuda on a GPU",
+		set: func(p *parsed, v string) (err error) {
+			if p.Providers, err = list(v); err == nil {
+				err = artifact.CheckProviders(p.Providers)
+			}
+			return err
+		}},
+	{env: "CLARY_FALLBACK", flag: "fallback", def: "false",
+		help: "true: a provider that cannot be had is left out, and the log says so; else it is an error",
+		set: func(p *parsed, v string) (err error) {
+			p.Fallback, err = boolean(v)
+			return err
+		}},
+	{env: "CLARY_CUDA", flag: "cuda", emptyIsUnset: true,
+		help: "options of the provider cuda, by clary.yaml's names: tf32=false,conv_search=exhaustive",
+		set: func(p *parsed, v string) error {
+			p.CUDA = v
+			return artifact.AddProviderOptions(new(artifact.Config), "CLARY_CUDA", "cuda", v)
+		}},
+	{env: "CLARY_TENSORRT", flag: "tensorrt", emptyIsUnset: true,
+		help: "of tensorrt: fp16=true,engines=/cache",
+		set: func(p *parsed, v string) error {
+			p.TensorRT = v
+			return artifact.AddProviderOptions(new(artifact.Config), "CLARY_TENSORRT", "tensorrt", v)
+		}},
+	{env: "CLARY_OPENVINO", flag: "openvino", emptyIsUnset: true,
+		help: "of openvino: threads=4,cache=/cache",
+		set: func(p *parsed, v string) error {
+			p.OpenVINO = v
+			return artifact.AddProviderOptions(new(artifact.Config), "CLARY_OPENVINO", "openvino", v)
+		}},
 	{env: "SAGEMAKER_CONTAINER_LOG_LEVEL", flag: "log-level", def: "info", emptyIsUnset: true,
 		help: "debug, info, warning or error, or Python's 10, 20, 30, 40",
 		set: func(p *parsed, v string) (err error) {
@@ -271,6 +323,7 @@ var settings = []setting{
 
 const usage = `Usage: serve [serve] [MODEL] [flags]    serve a model: a .onnx file, a directory or a model.tar.gz
        serve inspect MODEL              print its inputs, outputs, metadata and a curl line
+       serve inspect --devices          print the library's providers and the GPUs
        serve package DIR -o FILE        make a model.tar.gz of a directory
        serve version                    print versions
 

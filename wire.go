@@ -48,25 +48,27 @@ func (s *Server) load(ctx context.Context) error {
 
 // startRuntime loads ONNX Runtime, which unload stops.
 func (s *Server) startRuntime() error {
+	preferBusOrder()
 	if err := onnx.Start(libraryPath(s.cfg.Library)); err != nil {
 		return err
 	}
 	registerBuild(s.registry, onnx.Version())
-	return nil
+	return s.startDevices()
 }
 
 // unload closes what load made.
 func (s *Server) unload() error {
+	var err error
+	if m := s.model.Swap(nil); m != nil {
+		err = m.Close()
+	}
 	if s.many != nil {
-		return errors.Join(s.many.close(), onnx.Stop())
+		err = s.many.close()
 	}
 	if s.conductor != nil {
-		return errors.Join(s.conductor.close(), onnx.Stop())
+		err = s.conductor.close()
 	}
-	if m := s.model.Swap(nil); m != nil {
-		return errors.Join(m.Close(), onnx.Stop())
-	}
-	return onnx.Stop()
+	return errors.Join(err, s.devices.close(), onnx.Stop())
 }
 
 func (s *Server) workers(a *artifact.Artifact) int {

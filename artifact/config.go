@@ -30,6 +30,17 @@ type Config struct {
 	Image    ImageConfig    `yaml:"image"`    // how an image becomes the input
 	LibSVM   LibSVMConfig   `yaml:"libsvm"`   // how text/libsvm counts
 	Sparse   SparseConfig   `yaml:"sparse"`   // what rows that name only some of their columns leave out
+	Device   string         `yaml:"device"`   // where it runs: auto, cpu, cuda, cuda:1 or cuda:0,2 (docs/gpu.md)
+
+	GPUFraction float64        `yaml:"gpu_fraction"` // of a GPU's memory that it may take
+	GPUMemory   string         `yaml:"gpu_memory"`   // the same as an amount, such as 2GiB
+	Streams     int            `yaml:"streams"`      // sessions of it, each with a stream of its own on the GPU
+	Batches     []int          `yaml:"batches"`      // rows that it is warmed with, beside one
+	Providers   []string       `yaml:"providers"`    // what runs it, the most wanted first
+	Fallback    *bool          `yaml:"fallback"`     // whether a provider that cannot be had is left out
+	CUDA        CUDAConfig     `yaml:"cuda"`         // options of the provider cuda
+	TensorRT    TensorRTConfig `yaml:"tensorrt"`     // of tensorrt
+	OpenVINO    OpenVINOConfig `yaml:"openvino"`     // of openvino
 }
 
 // SessionConfig is the part of clary.yaml that ONNX Runtime is given.
@@ -135,6 +146,9 @@ func (d *decoder) check(c Config) error {
 		}
 	}
 	if err := d.checkReply(&c.Reply); err != nil {
+		return err
+	}
+	if err := d.checkDevice(&c); err != nil {
 		return err
 	}
 	return d.checkFormats(&c)

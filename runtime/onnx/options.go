@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/claryhq/clary/runtime"
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -31,6 +32,18 @@ type Options struct {
 	// the other fields set.
 	Config map[string]string
 
+	// Device is where the model runs; Providers are what runs it there, the
+	// most wanted first, each taking what it can and leaving the rest to those
+	// behind it and to the CPU. nil is "cuda" on a GPU. One that cannot be had
+	// is an error, unless Fallback is set: then Fell is told, and it is left out.
+	Device    runtime.Device
+	Providers []string
+	Fallback  bool
+	Fell      func(provider string, why error) // nil: nobody is told
+	CUDA      CUDA
+	TensorRT  TensorRT
+	OpenVINO  OpenVINO
+
 	keepZipMap bool // leaves ZipMaps in place: the judge of the tests
 }
 
@@ -50,7 +63,7 @@ func (o Options) check() error {
 	if o.IntraOp < 0 || o.InterOp < 0 {
 		return fmt.Errorf("onnx: IntraOp %d and InterOp %d must not be negative", o.IntraOp, o.InterOp)
 	}
-	return nil
+	return o.checkProviders()
 }
 
 // build makes the binding's options; the caller destroys them. folder is
@@ -76,9 +89,14 @@ func (o Options) build(folder string, patterns bool) (*ort.SessionOptions, error
 	if o.Spin {
 		spin = "1"
 	}
+	errs = append(errs, o.appendProviders(so))
 	entries := map[string]string{
 		"session.intra_op.allow_spinning": spin,
 		"session.inter_op.allow_spinning": spin,
+	}
+	if o.Device.CUDA {
+		// Weights outside the arena: closing the model gives them back.
+		entries["session.use_device_allocator_for_initializers"] = "1"
 	}
 	if folder != "" {
 		entries["session.model_external_initializers_file_folder_path"] = folder

@@ -90,7 +90,12 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 		return nil, err
 	}
 	c.cancel.watch(ctx)
-	err = take(C.clary_run(c.c))
+	if s.fresh.Load() {
+		err = withHandlers(func() error { return take(C.clary_run(c.c)) })
+		s.fresh.Store(err != nil)
+	} else {
+		err = take(C.clary_run(c.c))
+	}
 	stopped := c.cancel.join()
 	c.pin.Unpin()
 	if stopped {

@@ -33,6 +33,8 @@ type Session struct {
 	session *C.OrtSession
 	names   **C.char // the inputs', then the outputs'; as ONNX Runtime wants them
 
+	fresh atomic.Bool // no run on an accelerator has ended yet: the first loads more of its libraries
+
 	mu      sync.Mutex // guards all below
 	idle    []*call    // those that wait for the next run
 	running int
@@ -114,16 +116,25 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	cancel := newCanceller(func() { take(C.clary_cancel_load(native)) })
 	cancel.watch(ctx)
 	defer cancel.join()
-	if len(s.graph.cuts) == 0 {
+	load := func() (err error) {
 		s.binding, err = ort.NewDynamicAdvancedSession(s.graph.path, nil, nil, options)
-	} else {
-		var image []byte
-		var free func()
-		if image, free, err = s.graph.edited(); err != nil {
+		return err
+	}
+	if len(s.graph.cuts) > 0 {
+		image, free, err := s.graph.edited()
+		if err != nil {
 			return err
 		}
 		defer free()
-		s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(image, nil, nil, options)
+		load = func() (err error) {
+			s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(image, nil, nil, options)
+			return err
+		}
+	}
+	if s.fresh.Store(len(o.wanted()) > 0); s.fresh.Load() {
+		err = withHandlers(load)
+	} else {
+		err = load()
 	}
 	if err != nil {
 		if cause := errors.Unwrap(err); cause != nil {

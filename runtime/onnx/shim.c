@@ -270,6 +270,13 @@ OrtStatus *clary_counts(const OrtSession *session, size_t *inputs, size_t *outpu
 
 OrtStatus *clary_cancel_load(OrtSessionOptions *o) { return ORT(SessionOptionsSetLoadCancellationFlag)(o, true); }
 
+OrtStatus *clary_providers(char ***names, int *n) { return ORT(GetAvailableProviders)(names, n); }
+
+void clary_providers_free(char **names, int n) {
+  OrtStatus *s = ORT(ReleaseAvailableProviders)(names, n);
+  if (s != NULL) ORT(ReleaseStatus)(s);
+}
+
 void clary_trim(void) {
 #ifdef __GLIBC__
   malloc_trim(0);

@@ -47,6 +47,8 @@ typedef struct OrtValue OrtValue;
   X(94, ReleaseMemoryInfo, void, (OrtMemoryInfo *))                                            \
   X(96, ReleaseValue, void, (OrtValue *))                                                      \
   X(97, ReleaseRunOptions, void, (OrtRunOptions *))                                            \
+  X(125, GetAvailableProviders, OrtStatus *, (char ***, int *))                                \
+  X(126, ReleaseAvailableProviders, OrtStatus *, (char **, int))                               \
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
   X(318, GetTensorSizeInBytes, OrtStatus *, (const OrtValue *, size_t *))                      \
@@ -145,6 +147,10 @@ OrtStatus *clary_strings(const OrtValue *v, void *bytes, size_t n, size_t *offse
 
 OrtStatus *clary_counts(const OrtSession *s, size_t *inputs, size_t *outputs);
 OrtStatus *clary_cancel_load(OrtSessionOptions *o);
+// clary_providers lists the execution providers that the library was built with,
+// to be released with clary_providers_free.
+OrtStatus *clary_providers(char ***names, int *n);
+void clary_providers_free(char **names, int n);
 void clary_trim(void);
 
 #endif

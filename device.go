@@ -1,0 +1,274 @@
+package clary
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/claryhq/clary/artifact"
+	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/gpu"
+	"github.com/claryhq/clary/runtime/onnx"
+	"go.uber.org/zap"
+)
+
+// A deviceChoice is what CLARY_DEVICE or clary.yaml's device asks for. The
+// zero value is auto.
+type deviceChoice struct {
+	name  string // as it was written
+	cpu   bool
+	cuda  bool
+	among []int // GPUs; nil: all
+}
+
+// parseDevice reads auto, cpu, cuda, cuda:1 or cuda:0,2.
+func parseDevice(name string) (deviceChoice, error) {
+	if err := artifact.CheckDevice(name); err != nil {
+		return deviceChoice{}, err
+	}
+	c := deviceChoice{name: name, cpu: name == "cpu", cuda: strings.HasPrefix(name, "cuda")}
+	if list, ok := strings.CutPrefix(name, "cuda:"); ok {
+		for _, text := range strings.Split(list, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil || slices.Contains(c.among, n) {
+				return deviceChoice{}, errors.New("want different GPUs, counted from 0")
+			}
+			c.among = append(c.among, n)
+		}
+	}
+	return c, nil
+}
+
+// devices are what models can run on: the CPU, and the GPUs there are.
+type devices struct {
+	system *gpu.System // nil: no GPU is used
+	why    string      // of the choice, for people
+	none   error       // why there is no GPU; nil where there is
+
+	mu       sync.Mutex    // guards promised
+	promised map[int]int64 // limits of the models on each GPU
+}
+
+// findDevices looks for GPUs as far as the choice needs them; the library must
+// have been loaded. What was asked for by name and is not there is an error
+// that says whether the GPU or the library lacks it, and what to do.
+func findDevices(c deviceChoice, library string) (*devices, error) {
+	d := &devices{promised: map[int]int64{}}
+	if c.cpu {
+		d.why, d.none = "CLARY_DEVICE=cpu", errors.New("CLARY_DEVICE is cpu")
+		return d, nil
+	}
+	d.none = d.find(library)
+	switch {
+	case d.none == nil:
+		d.why = fmt.Sprintf("%d GPUs, driver %s", len(d.system.Devices), d.system.Driver)
+	case c.cuda:
+		return nil, fmt.Errorf("CLARY_DEVICE=%s: %w", c.name, d.none)
+	default:
+		d.why = d.none.Error()
+		return d, nil
+	}
+	if err := d.there(c.among); err != nil {
+		return nil, errors.Join(fmt.Errorf("CLARY_DEVICE=%s: %w", c.name, err), d.close())
+	}
+	return d, nil
+}
+
+// find opens the system of GPUs where models can run on them.
+func (d *devices) find(library string) error {
+	have, err := onnx.Providers()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(have, "cuda") {
+		return fmt.Errorf("the ONNX Runtime library %s has no CUDA provider (it has %s): give ORT_DYLIB_PATH one that has, such as that of the package onnxruntime-gpu, which the image of Dockerfile.gpu carries, or CLARY_DEVICE=cpu",
+			library, strings.Join(have, ", "))
+	}
+	visible, set := os.LookupEnv("CUDA_VISIBLE_DEVICES")
+	system, err := gpu.Open("", visible, set)
+	if err != nil {
+		return fmt.Errorf("%w: give the container one (docker run --gpus all, with the NVIDIA container toolkit), or CLARY_DEVICE=cpu", err)
+	}
+	if err := onnx.CheckCUDA(); err != nil {
+		return errors.Join(fmt.Errorf("%w: the library has the CUDA provider, but CUDA's own libraries beside it are missing or do not fit: install CUDA and cuDNN of the release that it was built for, or CLARY_DEVICE=cpu", err), system.Close())
+	}
+	d.system = system
+	return nil
+}
+
+// there reports GPUs that are wanted and not there.
+func (d *devices) there(among []int) error {
+	for _, n := range among {
+		if n >= len(d.system.Devices) {
+			return fmt.Errorf("there is no GPU %d: this process may use %d, counted from 0 (serve inspect --devices lists them)", n, len(d.system.Devices))
+		}
+	}
+	return nil
+}
+
+func (d *devices) close() error {
+	if d == nil || d.system == nil {
+		return nil
+	}
+	return d.system.Close()
+}
+
+// rooms is the memory of the GPUs as it is.
+func (d *devices) rooms() ([]gpu.Room, error) {
+	rooms := make([]gpu.Room, len(d.system.Devices))
+	for i := range d.system.Devices {
+		m, err := d.system.Devices[i].Memory()
+		if err != nil {
+			return nil, err
+		}
+		rooms[i] = gpu.Room{Index: i, Total: m.Total, Free: m.Free, Promised: d.promised[i]}
+	}
+	return rooms, nil
+}
+
+// place returns the device that a model is to run on, and keeps its limit for
+// it until release.
+func (d *devices) place(c deviceChoice, want gpu.Want) (runtime.Device, error) {
+	if c.cpu || d.system == nil && !c.cuda {
+		return runtime.Device{}, nil
+	}
+	if d.system == nil {
+		return runtime.Device{}, fmt.Errorf("device %s: %w", c.name, d.none)
+	}
+	if err := d.there(c.among); err != nil {
+		return runtime.Device{}, fmt.Errorf("device %s: %w", c.name, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rooms, err := d.rooms()
+	if err != nil {
+		return runtime.Device{}, err
+	}
+	want.Among = c.among
+	device, err := gpu.Place(rooms, want)
+	if err != nil {
+		return runtime.Device{}, err
+	}
+	d.promised[device.Index] += device.Limit
+	return device, nil
+}
+
+func (d *devices) release(device runtime.Device) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.promised[device.Index] -= device.Limit
+}
+
+// startDevices chooses the devices and says so once.
+func (s *Server) startDevices() (err error) {
+	if s.devices, err = findDevices(s.cfg.Device, libraryPath(s.cfg.Library)); err != nil {
+		return err
+	}
+	fields := []zap.Field{zap.String("device", "cpu"), zap.String("why", s.devices.why)}
+	if system := s.devices.system; system != nil {
+		var names []string
+		for _, d := range system.Devices {
+			names = append(names, fmt.Sprintf("cuda:%d %s %s", d.Index, d.Name, d.UUID))
+		}
+		fields[0] = zap.String("device", "cuda")
+		fields = append(fields, zap.Strings("gpus", names))
+		s.registry.MustRegister(&gpuMetrics{system: system})
+	}
+	s.log.Info("device", fields...)
+	return nil
+}
+
+// deviceConfig is what the settings and clary.yaml say together of where a
+// model runs; the settings win.
+func (s *Server) deviceConfig(a *artifact.Artifact) (artifact.Config, error) {
+	c, cfg := a.Config, &s.cfg
+	c.Device = cmp.Or(cfg.Device.name, c.Device, "auto")
+	c.GPUFraction = cmp.Or(cfg.GPUFraction, c.GPUFraction)
+	c.GPUMemory = cmp.Or(cfg.GPUMemory, c.GPUMemory)
+	if cfg.Providers != nil {
+		c.Providers = cfg.Providers
+	}
+	if cfg.Fallback {
+		c.Fallback = &cfg.Fallback
+	}
+	err := errors.Join(
+		artifact.AddProviderOptions(&c, "CLARY_CUDA", "cuda", cfg.CUDA),
+		artifact.AddProviderOptions(&c, "CLARY_TENSORRT", "tensorrt", cfg.TensorRT),
+		artifact.AddProviderOptions(&c, "CLARY_OPENVINO", "openvino", cfg.OpenVINO))
+	if c.TensorRT.Engines == "" {
+		c.TensorRT.Engines = filepath.Join(os.TempDir(), "clary-engines")
+	}
+	return c, err
+}
+
+// placed gives a model its device: it completes the options, and returns what
+// gives the device back. estimate is what the model will take of memory.
+func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, estimate int64) (release func(), err error) {
+	c, err := s.deviceConfig(a)
+	if err != nil {
+		return nil, err
+	}
+	choice, err := parseDevice(c.Device)
+	if err != nil {
+		return nil, err
+	}
+	want := gpu.Want{Fraction: c.GPUFraction, Estimate: estimate}
+	if want.Bytes, err = gpuAmount("gpu_memory", c.GPUMemory); err != nil {
+		return nil, err
+	}
+	workspace, err := gpuAmount("tensorrt.workspace", c.TensorRT.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	device, err := s.devices.place(choice, want)
+	if err != nil {
+		return nil, err
+	}
+	t := c.TensorRT
+	options.Device = device
+	options.Providers = c.Providers
+	options.Fallback = c.Fallback != nil && *c.Fallback
+	options.Fell = func(provider string, why error) {
+		s.log.Warn("a provider is left out", zap.String("model", a.Name), zap.String("provider", provider), zap.Error(why))
+	}
+	options.CUDA = onnx.CUDA(c.CUDA)
+	options.OpenVINO = onnx.OpenVINO(c.OpenVINO)
+	options.TensorRT = onnx.TensorRT{FP16: t.FP16, INT8: t.INT8, Calibration: t.Calibration, Workspace: workspace,
+		Engines: t.Engines, Timings: t.Timings, Options: t.Options}
+	return sync.OnceFunc(func() { s.devices.release(device) }), nil
+}
+
+// gpuAmount reads an amount of a GPU's memory, of which a share is said
+// otherwise.
+func gpuAmount(key, text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	a, err := parseAmount(text)
+	if err == nil && a.bytes == 0 {
+		err = errors.New("want an amount such as 2GiB; gpu_fraction is for shares")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s is %q: %w", key, text, err)
+	}
+	return a.bytes, nil
+}
+
+// gpuEstimate is what a model's weights will take of a GPU's memory; 0 where
+// its handler alone knows its model.
+func gpuEstimate(a *artifact.Artifact) int64 {
+	if a.Model == "" {
+		return 0
+	}
+	g, err := onnx.Read(a.Model, a.Dir)
+	if err != nil {
+		return 0 // what is wrong with the file is for Open to say
+	}
+	return g.Steady()
+}

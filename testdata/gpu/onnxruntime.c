@@ -1,0 +1,176 @@
+// A stand-in for an ONNX Runtime library with the CUDA and TensorRT providers, for machines without a GPU: the library
+// that FAKE_ORT names, on the CPU, which says that it has them.
+//
+//   FAKE_CUDA_LOG   a file that gets every provider option as "PROVIDER KEY=VALUE", in the order in which they come
+//   FAKE_CUDA_FAIL  a file: while it holds text, every Run and every opening fails with that text
+//   FAKE_CUDA_LOAD  text: the provider cannot be loaded, and says so
+//   FAKE_CUDA_TAKE  "FILE FROM": opening a model writes the file FROM over FILE, as if it took memory
+//
+// As CUDA's libraries do, creating provider options and sessions and the first run put handlers of its own for SIGTERM, SIGINT
+// and SIGSEGV in the place of what was there, without SA_ONSTACK.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "onnxruntime_c_api.h"
+
+static OrtApi api;
+static const OrtApi *real;
+static const OrtApiBase *base;
+
+static void handler(int signal) { _exit(99); }
+
+static void replace_handlers(void) {
+  struct sigaction a;
+  memset(&a, 0, sizeof a);
+  a.sa_handler = handler;
+  sigaction(SIGTERM, &a, NULL);
+  sigaction(SIGINT, &a, NULL);
+  sigaction(SIGSEGV, &a, NULL);
+}
+
+static OrtStatus *failure(void) {
+  const char *path = getenv("FAKE_CUDA_FAIL");
+  FILE *f = path == NULL ? NULL : fopen(path, "r");
+  if (f == NULL) return NULL;
+  char text[1024];
+  size_t n = fread(text, 1, sizeof text - 1, f);
+  fclose(f);
+  text[n] = 0;
+  return n == 0 ? NULL : real->CreateStatus(ORT_FAIL, text);
+}
+
+static OrtStatus *log_options(const char *provider, const char *const *keys, const char *const *values, size_t n) {
+  const char *path = getenv("FAKE_CUDA_LOG");
+  FILE *f = path == NULL ? NULL : fopen(path, "a");
+  for (size_t i = 0; f != NULL && i < n; i++) fprintf(f, "%s %s=%s\n", provider, keys[i], values[i]);
+  if (f != NULL) fclose(f);
+  return NULL;
+}
+
+static OrtStatus *create_options(void **out) {
+  replace_handlers();
+  *out = malloc(1);
+  const char *why = getenv("FAKE_CUDA_LOAD");
+  return why == NULL ? NULL : real->CreateStatus(ORT_FAIL, why);
+}
+static OrtStatus *create_cuda(OrtCUDAProviderOptionsV2 **out) { return create_options((void **)out); }
+static OrtStatus *create_tensorrt(OrtTensorRTProviderOptionsV2 **out) { return create_options((void **)out); }
+static void release_cuda(OrtCUDAProviderOptionsV2 *o) { free(o); }
+static void release_tensorrt(OrtTensorRTProviderOptionsV2 *o) { free(o); }
+static OrtStatus *update_cuda(OrtCUDAProviderOptionsV2 *o, const char *const *k, const char *const *v, size_t n) {
+  return log_options("cuda", k, v, n);
+}
+static OrtStatus *update_tensorrt(OrtTensorRTProviderOptionsV2 *o, const char *const *k, const char *const *v, size_t n) {
+  return log_options("tensorrt", k, v, n);
+}
+static OrtStatus *append_cuda(OrtSessionOptions *o, const OrtCUDAProviderOptionsV2 *p) {
+  const char *key = "appended", *value = "1";
+  return log_options("cuda", &key, &value, 1);
+}
+static OrtStatus *append_tensorrt(OrtSessionOptions *o, const OrtTensorRTProviderOptionsV2 *p) {
+  const char *key = "appended", *value = "1";
+  return log_options("tensorrt", &key, &value, 1);
+}
+
+static char *names[] = {"TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"};
+static OrtStatus *providers(char ***out, int *n) {
+  *out = names;
+  *n = 3;
+  return NULL;
+}
+static OrtStatus *release_providers(char **list, int n) { return NULL; }
+
+static void take_memory(void) {
+  const char *spec = getenv("FAKE_CUDA_TAKE");
+  char to[512], from[512];
+  if (spec == NULL || sscanf(spec, "%511s %511s", to, from) != 2) return;
+  FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+  char text[4096];
+  size_t n = in == NULL ? 0 : fread(text, 1, sizeof text, in);
+  if (out != NULL) fwrite(text, 1, n, out);
+  if (in != NULL) fclose(in);
+  if (out != NULL) fclose(out);
+}
+
+static OrtStatus *create_session(const OrtEnv *env, const ORTCHAR_T *path, const OrtSessionOptions *o, OrtSession **out) {
+  replace_handlers();
+  OrtStatus *s = failure();
+  if (s != NULL) return s;
+  take_memory();
+  return real->CreateSession(env, path, o, out);
+}
+
+static OrtStatus *create_session_from_array(const OrtEnv *env, const void *data, size_t n, const OrtSessionOptions *o, OrtSession **out) {
+  replace_handlers();
+  OrtStatus *s = failure();
+  if (s != NULL) return s;
+  take_memory();
+  return real->CreateSessionFromArray(env, data, n, o, out);
+}
+
+static void first_run(void) {
+  static int runs;
+  if (runs++ == 0) replace_handlers();
+}
+
+static OrtStatus *run(OrtSession *session, const OrtRunOptions *o, const char *const *in, const OrtValue *const *inputs,
+                      size_t n, const char *const *out, size_t m, OrtValue **outputs) {
+  first_run();
+  OrtStatus *s = failure();
+  return s != NULL ? s : real->Run(session, o, in, inputs, n, out, m, outputs);
+}
+
+static OrtStatus *run_bound(OrtSession *session, const OrtRunOptions *o, const OrtIoBinding *b) {
+  first_run();
+  OrtStatus *s = failure();
+  return s != NULL ? s : real->RunWithBinding(session, o, b);
+}
+
+// Pinned memory is the CPU's here.
+static OrtStatus *memory_info(const char *name, enum OrtAllocatorType type, int id, enum OrtMemType kind, OrtMemoryInfo **out) {
+  if (strcmp(name, "CudaPinned") == 0) return real->CreateMemoryInfo("Cpu", type, 0, OrtMemTypeDefault, out);
+  return real->CreateMemoryInfo(name, type, id, kind, out);
+}
+
+static const OrtApi *get_api(uint32_t version) {
+  real = base->GetApi(version);
+  if (real == NULL) return NULL;
+  memcpy(&api, real, sizeof api);
+  api.GetAvailableProviders = providers;
+  api.ReleaseAvailableProviders = release_providers;
+  api.CreateCUDAProviderOptions = create_cuda;
+  api.UpdateCUDAProviderOptions = update_cuda;
+  api.ReleaseCUDAProviderOptions = release_cuda;
+  api.SessionOptionsAppendExecutionProvider_CUDA_V2 = append_cuda;
+  api.CreateTensorRTProviderOptions = create_tensorrt;
+  api.UpdateTensorRTProviderOptions = update_tensorrt;
+  api.ReleaseTensorRTProviderOptions = release_tensorrt;
+  api.SessionOptionsAppendExecutionProvider_TensorRT_V2 = append_tensorrt;
+  api.CreateSession = create_session;
+  api.CreateSessionFromArray = create_session_from_array;
+  api.Run = run;
+  api.RunWithBinding = run_bound;
+  api.CreateMemoryInfo = memory_info;
+  return &api;
+}
+
+static const char *get_version(void) { return base->GetVersionString(); }
+static const OrtApiBase stand_in = {get_api, get_version};
+
+const OrtApiBase *OrtGetApiBase(void) {
+  if (base == NULL) {
+    void *handle = dlopen(getenv("FAKE_ORT"), RTLD_LAZY);
+    const OrtApiBase *(*get)(void) = handle == NULL ? NULL : (const OrtApiBase *(*)(void))dlsym(handle, "OrtGetApiBase");
+    if (get == NULL) {
+      fprintf(stderr, "FAKE_ORT: %s\n", dlerror());
+      abort();
+    }
+    base = get();
+  }
+  return &stand_in;
+}
