@@ -6,7 +6,7 @@
 //   FAKE_CUDA_LOAD  text: the provider cannot be loaded, and says so
 //   FAKE_CUDA_TAKE  "FILE FROM": opening a model writes the file FROM over FILE, as if it took memory
 //
-// As CUDA's libraries do, creating provider options and sessions and the first run put handlers of its own for SIGTERM, SIGINT
+// As CUDA's libraries do, creating provider options, and sessions and the first run on a GPU, put handlers of its own for SIGTERM, SIGINT
 // and SIGSEGV in the place of what was there, without SA_ONSTACK.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,6 +21,8 @@
 static OrtApi api;
 static const OrtApi *real;
 static const OrtApiBase *base;
+
+static int on_gpu; // a session's options have been given a provider
 
 static void handler(int signal) { _exit(99); }
 
@@ -70,10 +72,12 @@ static OrtStatus *update_tensorrt(OrtTensorRTProviderOptionsV2 *o, const char *c
 }
 static OrtStatus *append_cuda(OrtSessionOptions *o, const OrtCUDAProviderOptionsV2 *p) {
   const char *key = "appended", *value = "1";
+  on_gpu = 1;
   return log_options("cuda", &key, &value, 1);
 }
 static OrtStatus *append_tensorrt(OrtSessionOptions *o, const OrtTensorRTProviderOptionsV2 *p) {
   const char *key = "appended", *value = "1";
+  on_gpu = 1;
   return log_options("tensorrt", &key, &value, 1);
 }
 
@@ -98,24 +102,24 @@ static void take_memory(void) {
 }
 
 static OrtStatus *create_session(const OrtEnv *env, const ORTCHAR_T *path, const OrtSessionOptions *o, OrtSession **out) {
-  replace_handlers();
+  if (on_gpu) replace_handlers();
   OrtStatus *s = failure();
   if (s != NULL) return s;
-  take_memory();
+  if (on_gpu) take_memory();
   return real->CreateSession(env, path, o, out);
 }
 
 static OrtStatus *create_session_from_array(const OrtEnv *env, const void *data, size_t n, const OrtSessionOptions *o, OrtSession **out) {
-  replace_handlers();
+  if (on_gpu) replace_handlers();
   OrtStatus *s = failure();
   if (s != NULL) return s;
-  take_memory();
+  if (on_gpu) take_memory();
   return real->CreateSessionFromArray(env, data, n, o, out);
 }
 
 static void first_run(void) {
   static int runs;
-  if (runs++ == 0) replace_handlers();
+  if (on_gpu && runs++ == 0) replace_handlers();
 }
 
 static OrtStatus *run(OrtSession *session, const OrtRunOptions *o, const char *const *in, const OrtValue *const *inputs,
