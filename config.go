@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/claryhq/clary/artifact"
@@ -245,8 +246,9 @@ func contains(list []string, s string) bool {
 }
 
 // cores is how many threads may run at once: Go reads the affinity mask and
-// the cgroup's quota, which ONNX Runtime does not.
-func cores() int { return goruntime.GOMAXPROCS(0) }
+// the cgroup's quota, which ONNX Runtime does not. It is asked once, before
+// serve changes what Go is allowed.
+var cores = sync.OnceValue(func() int { return goruntime.GOMAXPROCS(0) })
 
 // The readers of single values. Each error says what is wanted.
 

@@ -102,6 +102,9 @@ func serve(h handler.Handler, args []string) int {
 	defer stop()
 	logIgnored(log, cfg.Ignored)
 
+	// A Run holds a place for as long as it takes: without places beyond the
+	// Runs' the network would wait for their end.
+	goruntime.GOMAXPROCS(2 * cores())
 	ballast := make([]byte, ballastSize)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()

@@ -10,6 +10,7 @@
 package batch
 
 import (
+	goruntime "runtime"
 	"slices"
 	"sync"
 )
@@ -33,6 +34,7 @@ func (p *Pool) idle() bool { return p.free == p.total && len(p.turns) == 0 }
 // after the other.
 func (p *Pool) release(s *Session, n int) {
 	p.mu.Lock()
+	woken := false
 	p.free += n
 	s.running--
 	s.list()
@@ -47,9 +49,15 @@ func (p *Pool) release(s *Session, n int) {
 		next.running++
 		first.state = leads
 		first.wake <- struct{}{}
+		woken = true
 		next.list()
 	}
 	p.mu.Unlock()
+	if woken {
+		// The cores are for the model first: what is left to do for the calls
+		// that have their answer can wait until the next run has begun.
+		goruntime.Gosched()
+	}
 }
 
 // unlist takes s out of the line when nobody of it waits any more.
