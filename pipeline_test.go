@@ -1,12 +1,10 @@
 package clary_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -297,57 +295,6 @@ func TestAPipelineIsReadyWhenEveryStepIs(t *testing.T) {
 	p.eventually(503, "/ping")
 }
 
-// A step that is somebody else's, which streams: what goes in comes out while
-// it is still coming in.
-func TestLargeBodiesStreamThroughAPipeline(t *testing.T) {
-	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		w.Header().Set("Content-Type", "x/bytes")
-		_, _ = io.Copy(w, r.Body)
-	}))
-	t.Cleanup(echo.Close)
-	text := "steps:\n"
-	for _, name := range []string{"a", "b", "c"} {
-		text += fmt.Sprintf("  - {name: %s, url: %q}\n", name, echo.URL)
-	}
-	p := conduct(t, text, "SAGEMAKER_MAX_REQUEST_SIZE=200000000")
-	const size = 128 << 20
-	req, err := http.NewRequestWithContext(t.Context(), "POST", p.base+"/invocations", io.LimitReader(zeros{}, size))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	n, err := io.Copy(io.Discard, resp.Body)
-	if err != nil || n != size || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "x/bytes" {
-		t.Errorf("%d: %d bytes of %d came, %v", resp.StatusCode, n, size, err)
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var peak int
-	if _, err := fmt.Sscan(string(rest), &peak); err != nil || peak > 96<<10 && !raceEnabled {
-		t.Errorf("the server took %d KiB at its most, %v", peak, err)
-	}
-	if a := p.do(p.request("POST", "/invocations", strings.Repeat("x", 300), "Expect", "")); a.status != 200 {
-		t.Errorf("the next one: %d %s", a.status, a.body)
-	}
-	large := p.request("POST", "/invocations", "")
-	large.Body, large.ContentLength = io.NopCloser(io.LimitReader(zeros{}, 300000000)), 300000000
-	if a, err := p.try(large); err == nil && a.status != 413 {
-		t.Errorf("a body over the limit: %d %s", a.status, a.body)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
-
 func TestRequestsAreFinishedBeforeTheStepsAreStopped(t *testing.T) {
 	inside, open := make(chan struct{}), make(chan struct{})
 	holds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -400,75 +347,6 @@ func TestAPipelineThatCannotBeEndsTheStart(t *testing.T) {
 			t.Errorf("%s: %v\n%s", value, err, out)
 		}
 	}
-}
-
-// As a member of somebody else's pipeline a server listens on the port that it
-// is told, on that one alone, and says what its replies are.
-func TestAMemberOfAPipelineListensOnItsOnePort(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, done: make(chan struct{}), base: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	p.cmd = program(t, "serve", []string{fmt.Sprintf("SAGEMAKER_BIND_TO_PORT=%d", port), "SAGEMAKER_SAFE_PORT_RANGE=27000-27009", "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=text/csv", "CLARY_HOST=127.0.0.1"}, iris)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { defer close(p.done); _ = p.cmd.Wait() }()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.done })
-	p.eventually(200, "/ping")
-	if ports := listening(t, p.cmd.Process.Pid); len(ports) != 1 || ports[0] != port {
-		t.Errorf("it listens on %v, told was %d", ports, port)
-	}
-	for _, c := range []struct{ accept, want string }{{"", "text/csv"}, {"*/*", "text/csv"}, {"application/json", "application/json"}, {"application/x-npz", "application/x-npz"}} {
-		a := p.invoke("text/csv", aRow, "Accept", c.accept)
-		if a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), c.want) {
-			t.Errorf("Accept %q: %d %q", c.accept, a.status, a.header.Get("Content-Type"))
-		}
-	}
-	for _, a := range []answer{p.get("/nowhere"), p.get("/"), p.get("/metrics"), p.invoke("text/what", "1"), p.invoke("text/csv", "x")} {
-		if a.header.Get("Content-Type") == "" {
-			t.Errorf("%d without a Content-Type: %q", a.status, a.body)
-		}
-	}
-}
-
-// listening returns the TCP ports on which a process listens.
-func listening(t testing.TB, pid int) []int {
-	t.Helper()
-	sockets := map[string]bool{}
-	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range fds {
-		if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, "socket:[") {
-			sockets[strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")] = true
-		}
-	}
-	var ports []int
-	for _, table := range []string{"tcp", "tcp6"} {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
-		if err != nil {
-			continue // no IPv6 here
-		}
-		for _, line := range strings.Split(string(text), "\n") {
-			f := strings.Fields(line)
-			if len(f) > 9 && f[3] == "0A" && sockets[f[9]] {
-				var port int
-				if _, err := fmt.Sscanf(f[1][strings.LastIndex(f[1], ":")+1:], "%X", &port); err != nil {
-					t.Fatal(err)
-				}
-				ports = append(ports, port)
-			}
-		}
-	}
-	return ports
 }
 
 // Without an Accept between the steps they speak JSON, and each reads what the
