@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image and drives it as SageMaker does: labels, `docker run IMAGE serve` with the model mounted, ping, invoke,
 # SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port; at last scripts/limit-test.py.
+# SIGTERM; then as any user on a read-only root, with a model.tar.gz, on another port; at last scripts/pipeline-test.sh.
 #
 # Uses the Docker engine that answers, else installs and starts one of its own (root on Debian or Ubuntu). Where the
 # Dockerfile's base image can be neither found nor pulled, scripts/image-base.sh makes a stand-in.
@@ -152,5 +153,9 @@ stop
 
 step "models worth four times a hard limit of memory"
 scripts/limit-test.py "$image"
+step "pipelines"
+DOCKER_BUILDKIT=0 docker build --network host --build-arg VERSION=image-test --target build -t "$image-build" . >"$work/build.log" 2>&1 ||
+  { tail -n 50 "$work/build.log" >&2; die "docker build of the first stage failed"; }
+scripts/pipeline-test.sh "$image" "$image-build"
 
 step "image test passed"
