@@ -14,7 +14,7 @@ import (
 // be sent again: the step is down or too slow, or says so itself.
 func stepFailure(e *pipeline.StepError, requestID string) failure {
 	unavailable := failure{status: http.StatusServiceUnavailable, kind: "ServiceUnavailableException", message: e.Error(), retry: true}
-	for _, again := range []error{pipeline.ErrDown, pipeline.ErrLate, pipeline.ErrTimeout, pipeline.ErrBroken} {
+	for _, again := range []error{pipeline.ErrDown, pipeline.ErrLate, pipeline.ErrTimeout, pipeline.ErrBroken, pipeline.ErrNoRoute} {
 		if errors.Is(e.Err, again) {
 			return unavailable
 		}

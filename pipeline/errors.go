@@ -16,6 +16,7 @@ var (
 	ErrLate    = errors.New("it was not started")
 	ErrTimeout = errors.New("it took longer than its timeout")
 	ErrBroken  = errors.New("it broke off")
+	ErrNoRoute = errors.New("it cannot be reached")
 )
 
 // A StepError is the failure of one step.

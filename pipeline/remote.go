@@ -134,5 +134,9 @@ func (r *remote) failure(ctx context.Context, body *source, err error) error {
 		return r.step.failure(cause)
 	}
 	r.step.suspect()
-	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", ErrBroken, unwrapped(err))}
+	why := ErrBroken
+	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+		why = ErrNoRoute
+	}
+	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", why, unwrapped(err))}
 }
