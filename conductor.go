@@ -60,6 +60,9 @@ func newConductor(s *Server) (*conductor, error) {
 		return nil, errors.New("CLARY_PIPELINE: a server is for one pipeline or for many models; many models can be a step, as a command or a container")
 	}
 	c := &conductor{Server: s, file: path, models: map[string]*live{}, admission: newAdmission(cmp.Or(s.cfg.Workers, cores()), s.cfg.Queue)}
+	if s.plain {
+		c.admission = c.admission.open() // as that of one model
+	}
 	if c.conf, err = artifact.ReadPipeline(path); err != nil {
 		return nil, err
 	}
