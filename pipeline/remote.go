@@ -106,7 +106,11 @@ func (r *remote) send(ctx context.Context, base string, in *Message, body *sourc
 	if h, ok := in.Body.(held); ok && err != nil && used.Load() && ctx.Err() == nil {
 		req = req.Clone(ctx)
 		req.Body = io.NopCloser(bytes.NewReader(h.data))
-		resp, err = r.fresh.Do(req)
+		again, failed := r.fresh.Do(req)
+		if noRoute(failed) {
+			return nil, err // it died of the first: that is what happened to this request
+		}
+		return again, failed
 	}
 	return resp, err
 }
@@ -135,8 +139,14 @@ func (r *remote) failure(ctx context.Context, body *source, err error) error {
 	}
 	r.step.suspect()
 	why := ErrBroken
-	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+	if noRoute(err) {
 		why = ErrNoRoute
 	}
 	return &StepError{Step: r.step.name, Err: fmt.Errorf("%w: %w", why, unwrapped(err))}
+}
+
+// noRoute reports whether err is that of a connection which was never made.
+func noRoute(err error) bool {
+	dial := (*net.OpError)(nil)
+	return errors.As(err, &dial) && dial.Op == "dial"
 }
