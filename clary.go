@@ -17,6 +17,7 @@
 //	handler        what users write, its defaults, the gorgonia border
 //	codec          bytes in a media type <-> tensors
 //	artifact       model.tar.gz, layouts, clary.yaml
+//	runtime/batch  rows of concurrent requests run together
 //	runtime/onnx   ONNX Runtime through cgo
 //	runtime        what a tensor and a session are
 //
