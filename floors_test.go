@@ -35,7 +35,7 @@ var floors = map[string][]string{
 	"cmd/serve":            {"", "handler"},
 	"examples/iris":        {"", "handler"},
 	"examples/transformfn": {"", "handler", "runtime"},
-	"bench": {"", "handler", "codec", "artifact", "pipeline", "runtime", "runtime/onnx", "bench/load", "bench/networks", "bench/process",
+	"bench": {"", "handler", "codec", "artifact", "mme", "pipeline", "runtime", "runtime/onnx", "bench/load", "bench/networks", "bench/process",
 		"github.com/go-chi/chi/v5",
 		"github.com/yalue/onnxruntime_go", "golang.org/x/sys/unix", "google.golang.org/protobuf/encoding/protowire"},
 }

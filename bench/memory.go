@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/claryhq/clary/bench/load"
@@ -103,8 +104,12 @@ func (s *server) settled() (int64, error) {
 }
 
 // bareResident is what bench/bare holds a second after it was ready.
-func (b *bench) bareResident() (int64, error) {
-	cmd := exec.Command(b.program("bare"), b.library, filepath.Join(iris, "model.onnx"))
+func (b *bench) bareResident() (int64, error) { return b.bare(filepath.Join(iris, "model.onnx"), 1) }
+
+// bare is what a bare process with n sessions of a model holds a second after
+// it was ready.
+func (b *bench) bare(model string, n int) (int64, error) {
+	cmd := exec.Command(b.program("bare"), b.library, model, strconv.Itoa(n))
 	cmd.Env = append(os.Environ(), "ORT_DISABLE_TELEMETRY=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

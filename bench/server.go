@@ -55,12 +55,16 @@ type server struct {
 	cmd  *exec.Cmd
 }
 
-// clary starts the built server with a model, default settings and what env
-// and args add.
+// clary starts the built server with a model, or none where it is "", default
+// settings and what env and args add.
 func (b *bench) clary(model string, env []string, args ...string) (*server, error) {
 	return b.launch("clary", env, func(addr string) []string {
 		host, port, _ := net.SplitHostPort(addr) // freeAddr's
-		return append([]string{b.serve, model, "--host", host, "--port", port, "--onnxruntime", b.library}, args...)
+		line := []string{b.serve, "--host", host, "--port", port, "--onnxruntime", b.library}
+		if model != "" {
+			line = append(line, model)
+		}
+		return append(line, args...)
 	})
 }
 

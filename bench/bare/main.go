@@ -1,10 +1,11 @@
-// Bare is a Go process with one session of a model and nothing else: what
+// Bare is a Go process with sessions of a model and nothing else: what
 // ONNX Runtime and its binding hold of the memory before there is a server.
 package main
 
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	ort "github.com/yalue/onnxruntime_go"
 )
@@ -17,8 +18,12 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("usage: bare LIBRARY MODEL")
+	if len(args) != 3 {
+		return fmt.Errorf("usage: bare LIBRARY MODEL SESSIONS")
+	}
+	sessions, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
 	}
 	ort.SetSharedLibraryPath(args[0])
 	if err := ort.InitializeEnvironment(); err != nil {
@@ -42,8 +47,10 @@ func run(args []string) error {
 	for _, o := range outputs {
 		out = append(out, o.Name)
 	}
-	if _, err := ort.NewDynamicAdvancedSession(args[1], in, out, options); err != nil {
-		return err
+	for range sessions {
+		if _, err := ort.NewDynamicAdvancedSession(args[1], in, out, options); err != nil {
+			return err
+		}
 	}
 	fmt.Println("ready")
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until it is closed
