@@ -13,7 +13,7 @@ export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 library := $(CURDIR)/bin/$(if $(filter Darwin,$(shell uname -s)),libonnxruntime.1.dylib,libonnxruntime.so.1)
 ldflags := -s -w -X github.com/claryhq/clary.Version=$(VERSION)
 
-.PHONY: run build lib tools oracle s3server test lint bench fuzz soak models image image-test docs clean help
+.PHONY: run build lib tools oracle s3server test lint bench fuzz soak models image image-test image-gpu-test docs clean help
 
 run: build ## serve MODEL (testdata/models/iris) on PORT (8080)
 ifeq ($(MODEL),testdata/models/iris)
@@ -63,6 +63,9 @@ image: ## docker build, tagged IMAGE (clary)
 
 image-test: ## build the image and drive it as SageMaker does
 	scripts/image-test.sh
+
+image-gpu-test: ## build the image for GPUs and drive it where there is none
+	scripts/image-gpu-test.sh
 
 docs: build ## write docs/settings.md from the table of settings
 	bin/serve settings > docs/settings.md

@@ -19,7 +19,7 @@ const defaultRows = 64
 // batched wraps a session that was opened from path: its runs take permits of
 // the server's pool, and its rows are merged with those of other requests
 // where they are independent.
-func (o *opener) batched(ctx context.Context, path string, s *onnx.Session) (*batch.Session, error) {
+func (o *opener) batched(ctx context.Context, path string, s runtime.Session) (*batch.Session, error) {
 	c := o.artifact.Config.Batching
 	options := batch.Options{Runs: o.workers, Target: cmp.Or(c.Target, o.cfg.LatencyTarget)}
 	mode, rows := cmp.Or(o.cfg.Batching, c.Mode, "auto"), cmp.Or(c.Rows, o.cfg.BatchRows, defaultRows)

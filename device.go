@@ -53,6 +53,8 @@ type devices struct {
 
 	mu       sync.Mutex    // guards promised
 	promised map[int]int64 // limits of the models on each GPU
+
+	stop func() // ends the watch over the GPUs; nil where there is none
 }
 
 // findDevices looks for GPUs as far as the choice needs them; the library must
@@ -115,6 +117,9 @@ func (d *devices) there(among []int) error {
 func (d *devices) close() error {
 	if d == nil || d.system == nil {
 		return nil
+	}
+	if d.stop != nil {
+		d.stop()
 	}
 	return d.system.Close()
 }
@@ -179,6 +184,7 @@ func (s *Server) startDevices() (err error) {
 		fields[0] = zap.String("device", "cuda")
 		fields = append(fields, zap.Strings("gpus", names))
 		s.registry.MustRegister(&gpuMetrics{system: system})
+		s.devices.watch(s.lose)
 	}
 	s.log.Info("device", fields...)
 	return nil

@@ -216,3 +216,41 @@ func TestInspectDevices(t *testing.T) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
+
+// TestGPUFailures: a Run for which the GPU has no memory is a 507 and the
+// server goes on; a GPU that is lost turns /ping to 503.
+func TestGPUFailures(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.env, m.model("warmup: false\nstreams: 2\nbatches: [4]\n"))
+	m.write(m.fail, "/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:359 void* onnxruntime::BFCArena::AllocateRawInternal(size_t) Available memory of 1024 is smaller than requested bytes of 4096")
+	if a := p.invoke("text/csv", flower); a.status != http.StatusInsufficientStorage {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	m.write(m.fail, "")
+	if a := p.invoke("text/csv", flower); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := p.get("/ping"); a.status != http.StatusOK {
+		t.Errorf("ping: %d", a.status)
+	}
+	m.write(m.fail, "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h ; file=f ; line=1 ; expr=e; ")
+	if a := p.invoke("text/csv", flower); a.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := p.get("/ping"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "lost") {
+		t.Errorf("ping: %d %s", a.status, a.body)
+	}
+}
+
+// TestGPUFallsOff: nobody asks for a prediction, and the driver says it.
+func TestGPUFallsOff(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.env, "testdata/models/iris")
+	m.write(m.list, strings.Replace(twoGPUs, "0 ok", "0 lost", 1))
+	p.eventually(http.StatusServiceUnavailable, "/ping")
+	p.logged("a GPU is lost; /ping is 503 from now on")
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

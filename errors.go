@@ -86,6 +86,8 @@ func failureOf(err error, requestID string) failure {
 	case errors.Is(err, runtime.ErrMemory):
 		return failure{http.StatusInsufficientStorage, "InsufficientMemoryException",
 			"not enough memory to run the model on this request", false}
+	case errors.Is(err, runtime.ErrDevice):
+		return failure{http.StatusServiceUnavailable, "ServiceUnavailableException", "the GPU is lost; the server must be started again", true}
 	case errors.Is(err, errBusy), errors.Is(err, errDeadline), errors.Is(err, errStarting),
 		errors.Is(err, errDraining), errors.Is(err, errCut), errors.Is(err, batch.ErrLate), errors.Is(err, context.DeadlineExceeded):
 		return failure{http.StatusServiceUnavailable, "ServiceUnavailableException", err.Error(), true}

@@ -118,6 +118,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 		x.status, err = http.StatusNoContent, nil
 		w.WriteHeader(x.status)
 	default:
+		s.noteLost(err)
 		f := failureOf(err, x.req.ID)
 		x.status, x.out = f.status, writeFailure(w, f)
 	}

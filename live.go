@@ -103,7 +103,7 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 	}
 	if a.Config.Warmup == nil || *a.Config.Warmup {
 		for _, session := range opener.opened {
-			if err := warm(ctx, session); err != nil {
+			if err := warm(ctx, session, a.Config.Batches); err != nil {
 				s.log.Warn("the warming Run failed; the first request will be slower", zap.String("model", m.name), zap.Error(err))
 			}
 		}

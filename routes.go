@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/claryhq/clary/runtime"
 	"github.com/go-chi/chi/v5"
 )
 
@@ -52,12 +53,14 @@ func withRoute(ctx context.Context, _ net.Conn) context.Context {
 }
 
 // ping is 200 when the next invocation would be served, 503 while the model
-// loads and while the server drains. With many models none need be there yet
+// loads, while the server drains, and once a GPU is lost. With many models none need be there yet
 // (contract §4.1). It waits for nothing (contract §2).
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.drains.Load():
 		writeFailure(w, failureOf(errDraining, ""))
+	case s.lost.Load():
+		writeFailure(w, failureOf(runtime.ErrDevice, ""))
 	case s.conductor != nil:
 		s.conductor.ping(w)
 	case s.many == nil && s.model.Load() == nil:

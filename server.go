@@ -44,6 +44,7 @@ type Server struct {
 	gate      gate                 // counts the invocations inside; shut while draining
 	model     atomic.Pointer[live] // nil until loaded and warmed, and again after closing
 	drains    atomic.Bool
+	lost      atomic.Bool // a GPU that models run on is no more
 }
 
 // Limits of HTTP that no setting moves.

@@ -107,7 +107,7 @@ type opener struct {
 }
 
 func (o *opener) open(ctx context.Context, path string) (runtime.Session, error) {
-	opened, err := onnx.Open(ctx, path, o.options)
+	opened, err := o.openStreams(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +145,26 @@ func callModelFn(ctx context.Context, h handler.Handler, env handler.Env) (m han
 }
 
 // warm runs a session once on zeros, so that the first request finds memory
-// allocated and code paged in. Open dimensions are taken as 1.
-func warm(ctx context.Context, session runtime.Session) error {
+// allocated and code paged in, and where the first dimension is open once for
+// each number of rows in batches. Other open dimensions are taken as 1.
+func warm(ctx context.Context, session runtime.Session, batches []int) error {
+	for _, rows := range append([]int{1}, batches...) {
+		if err := warmRows(ctx, session, rows); err != nil {
+			return fmt.Errorf("%d rows: %w", rows, err)
+		}
+	}
+	return nil
+}
+
+func warmRows(ctx context.Context, session runtime.Session, rows int) error {
 	in := make([]runtime.Tensor, 0, len(session.Inputs()))
 	for _, info := range session.Inputs() {
 		shape := make([]int, len(info.Shape))
 		for i, d := range info.Shape {
 			shape[i] = d
-			if d < 0 {
+			if d < 0 && i == 0 {
+				shape[i] = rows
+			} else if d < 0 {
 				shape[i] = 1
 			}
 		}

@@ -60,5 +60,6 @@ var (
 	ErrInput  = errors.New("input does not fit the model") // the caller's doing: name, shape, type or value
 	ErrMemory = errors.New("out of memory")                // the machine's or the budget's
 	ErrModel  = errors.New("model cannot be opened")       // the file's
+	ErrDevice = errors.New("device is lost")               // the GPU's or its driver's; nothing runs there until the process starts again
 	ErrClosed = errors.New("session is closed")
 )

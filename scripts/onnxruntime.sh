@@ -2,6 +2,7 @@
 # Puts the ONNX Runtime library for OS/ARCH (Go's names; by default this machine's) into DIR (by default bin/).
 #
 #   scripts/onnxruntime.sh [OS/ARCH [DIR]]
+#   scripts/onnxruntime.sh --gpu DIR      puts the library with CUDA's and TensorRT's providers, for linux/amd64, into DIR
 #   scripts/onnxruntime.sh --notices      prints ONNX Runtime's licence and its third-party notices
 #
 # It comes from $ORT_DYLIB_PATH when that is set, else from .cache/, else from the Python wheel, else from the npm
@@ -16,7 +17,7 @@ cache=.cache/onnxruntime-$version
 
 die() { echo "onnxruntime.sh: $*" >&2; exit 1; }
 
-# fetch_wheel PLATFORM: unpacks the wheel into $tmp/onnxruntime.
+# fetch_wheel PLATFORM [PACKAGE]: unpacks the wheel into $tmp/onnxruntime.
 fetch_wheel() {
   local pip
   if python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"
@@ -24,7 +25,7 @@ fetch_wheel() {
   else echo "not installed" >&2; return 1; fi
   # The Python version only chooses among wheels that hold the same library.
   $pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform "$1" \
-    --dest "$tmp" "onnxruntime==$version" >&2 && python3 -m zipfile -e "$tmp"/onnxruntime-*.whl "$tmp"
+    --dest "$tmp" "${2:-onnxruntime}==$version" >&2 && python3 -m zipfile -e "$tmp"/onnxruntime*.whl "$tmp"
 }
 
 # scratch: makes $tmp, on the cache's file system.
@@ -44,6 +45,32 @@ if [ "${1:-}" = --notices ]; then
     mv -f "$tmp/NOTICES" "$cache/NOTICES"
   fi
   cat "$cache/NOTICES"
+  exit
+fi
+
+if [ "${1:-}" = --gpu ]; then
+  dir=${2:?--gpu wants a folder}
+  stored=$cache/linux-amd64-gpu
+  sums() {
+    (cd "$1" && sha256sum --check --quiet --strict) <<'END'
+5a140dc17c8b60b35b2ceab0bb533e65ac54f06a208948417c1f9c31df6afc4c  libonnxruntime.so.1
+086ec1d5388f64153d9c63470d126693db9a182c8ce236d3a1119068471b8a0d  libonnxruntime_providers_shared.so
+35da2e7ed0dd0d1aec5cdb16ce11a51d06c0c48cf62d1b1c9332946a4fae14fc  libonnxruntime_providers_cuda.so
+4365c6412845f42d7de138055ad3dcff5d0fbca2d748e30e8a04aa3ab0643337  libonnxruntime_providers_tensorrt.so
+END
+  }
+  if ! sums "$stored" 2>/dev/null; then
+    scratch
+    echo "getting ONNX Runtime $version with CUDA" >&2
+    fetch_wheel manylinux_2_28_x86_64 onnxruntime-gpu 2>"$tmp/pip.err" ||
+      die "cannot get the package onnxruntime-gpu $version (pip: $(tail -n1 "$tmp/pip.err"))"
+    mv "$tmp/onnxruntime/capi/libonnxruntime.so.$version" "$tmp/onnxruntime/capi/libonnxruntime.so.1"
+    sums "$tmp/onnxruntime/capi" || die "the libraries in the package do not have the expected SHA-256 sums"
+    mkdir -p "$stored"
+    mv -f "$tmp"/onnxruntime/capi/libonnxruntime{.so.1,_providers_{shared,cuda,tensorrt}.so} "$stored/"
+  fi
+  mkdir -p "$dir"
+  cp "$stored"/*.so* "$dir/"
   exit
 fi
 

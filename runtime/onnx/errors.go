@@ -23,7 +23,7 @@ type statusError struct {
 
 func (e *statusError) Error() string { return tidy(e.message) }
 
-// Is makes an error match runtime.ErrMemory or runtime.ErrInput by what ONNX
+// Is makes an error match runtime.ErrMemory, ErrDevice or ErrInput by what ONNX
 // Runtime says in it.
 func (e *statusError) Is(target error) bool {
 	return target != nil && target == classify(e.code, e.message)
@@ -56,7 +56,21 @@ var memoryTexts = []string{
 	"failed to allocate",
 	"bad_alloc",
 	"out of memory",
+	"is smaller than requested bytes", // the arena's, at its limit
+	"CUBLAS_STATUS_ALLOC_FAILED",
+	"CUBLAS_STATUS_NOT_INITIALIZED", // its handle takes memory
+	"CUDNN_STATUS_ALLOC_FAILED",
+	"CUDNN_STATUS_NOT_INITIALIZED",
+	"ALLOCATION_FAILED", // of cuDNN 9's longer names
 }
+
+// deviceFailure is a CUDA error after which the process's context on the GPU is
+// of no use any more: cudaErrorECCUncorrectable, cudaErrorIllegalAddress,
+// cudaErrorLaunchTimeout, cudaErrorContextIsDestroyed, cudaErrorAssert,
+// cudaErrorHardwareStackError to cudaErrorLaunchFailure,
+// cudaErrorSystemNotReady, cudaErrorMpsServerNotReady and its neighbours,
+// cudaErrorUnknown, and those of a device that is gone.
+var deviceFailure = regexp.MustCompile(`CUDA failure (?:46|100|101|214|220|226|700|702|709|710|71[4-9]|721|80[2-9]|999):`)
 
 // Operators throw, without a code, at shapes that do not go together and at
 // values that they cannot take. Both come from the inputs: the model's own
@@ -77,12 +91,14 @@ var inputTexts = []string{
 }
 
 // classify says what an ONNX Runtime error means: runtime.ErrMemory,
-// runtime.ErrInput, or nil, which is the server's own trouble.
+// runtime.ErrDevice, runtime.ErrInput, or nil, which is the server's own trouble.
 func classify(code uint, message string) error {
 	contains := func(t string) bool { return strings.Contains(message, t) }
 	switch {
 	case slices.ContainsFunc(memoryTexts, contains):
 		return runtime.ErrMemory
+	case deviceFailure.MatchString(message):
+		return runtime.ErrDevice
 	case code == codeInvalidArgument || slices.ContainsFunc(inputTexts, contains):
 		return runtime.ErrInput
 	}
