@@ -51,13 +51,16 @@ func run(h handler.Handler, args []string) int {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return serve(h, args)
 	}
+	if args[0] == "transform" {
+		return exit(transformCommand(h, args[1:], os.Stdout))
+	}
 	for _, c := range commands {
 		if c.name == args[0] {
 			return exit(c.run(args[1:], os.Stdout))
 		}
 	}
 	if !modelLike(args[0]) {
-		fmt.Fprintf(os.Stderr, "serve: unknown command %q; there are serve, inspect, package, version, and serve MODEL for a .onnx file, a folder or a .tar.gz\n", args[0])
+		fmt.Fprintf(os.Stderr, "serve: unknown command %q; there are serve, transform, inspect, package, version, and serve MODEL for a .onnx file, a folder or a .tar.gz\n", args[0])
 		return exitUsage
 	}
 	return serve(h, args)

@@ -66,8 +66,8 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
 	base, cut := context.WithCancelCause(context.Background())
-	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), pool: batch.NewPool(cores()), hold: &hold{most: cfg.QueueBytes}, started: time.Now(), listener: listener, cut: cut}
-	_, s.plain = h.(handler.Default)
+	s := newServer(cfg, h, log)
+	s.listener, s.cut = listener, cut
 	if cfg.ManyModels() {
 		if s.many, err = newMany(s); err != nil {
 			return nil, errors.Join(err, listener.Close())
@@ -87,6 +87,13 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		ErrorLog:          stdlog.New(io.Discard, "", 0), // what clients do to their connections
 	}
 	return s, nil
+}
+
+// newServer returns a server that does not listen.
+func newServer(cfg Config, h handler.Handler, log *zap.Logger) *Server {
+	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), pool: batch.NewPool(cores()), hold: &hold{most: cfg.QueueBytes}, started: time.Now()}
+	_, s.plain = h.(handler.Default)
+	return s
 }
 
 // Addr is the address on which the server listens.

@@ -322,6 +322,7 @@ var settings = []setting{
 }
 
 const usage = `Usage: serve [serve] [MODEL] [flags]    serve a model: a .onnx file, a directory or a model.tar.gz
+       serve transform [flags]          take a data set through a model; serve transform --help
        serve inspect MODEL              print its inputs, outputs, metadata and a curl line
        serve inspect --devices          print the library's providers and the GPUs
        serve package DIR -o FILE        make a model.tar.gz of a directory

@@ -1,0 +1,240 @@
+// Package transform is SageMaker's batch transform without SageMaker: it cuts
+// the objects of a data set into records, sends them to a model, and puts the
+// replies together to one object each (contract §6). What a model is, an
+// Invoke says: a function of this process, or a server's address.
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/claryhq/clary/artifact/store"
+)
+
+// A Request is what the model is asked once.
+type Request struct {
+	Body        []byte
+	ContentType string
+	Accept      string // "" where nobody says
+	Trailing    bool   // whether rows of text shall end in a newline, the last one too
+}
+
+// An Invoke answers a request. It is called by several goroutines. The reply
+// is the caller's own. An error that passes is told by [StatusError].
+type Invoke func(ctx context.Context, req Request) ([]byte, error)
+
+// A Job is one data set's way through a model. The zero values of its fields
+// are SageMaker's defaults.
+type Job struct {
+	Input, Output string // folders, or s3://bucket/prefix; Input may be one object
+	State         string // folder of what a stopped run leaves; empty: beside the output, or in the temporary folder for s3://
+
+	ContentType, Accept string
+	Split               Split
+	Multi               bool // records of a request: as many as fit, or one
+	MaxPayload          int  // bytes of a request's body
+	MaxConcurrent       int  // requests at the same time
+	AssembleLine        bool // every record's result ends in a newline
+	Gzip                bool // the input is compressed
+
+	InputFilter, OutputFilter string // JSONPath; empty is $
+	Join                      bool   // the input goes before its output
+	InferenceID               bool   // each record of the output gets an id and a time
+
+	Shard, Shards int           // this machine's part; Shards 0 is all of it
+	Retries       int           // of a request that failed for a passing reason
+	Timeout       time.Duration // of one request; 0 is none
+
+	Model  string // what answers; a stopped run is only taken up with the same
+	Invoke Invoke
+	Report io.Writer // progress; nil: nowhere
+	Bar    bool      // Report is a terminal
+}
+
+// A Summary is what came of a job.
+type Summary struct {
+	Objects, Resumed, Failed int
+	Records, Bytes           int64
+	Took                     time.Duration
+	Failures                 []Failure
+}
+
+// A Failure is an object for which there is no output.
+type Failure struct {
+	Object string
+	Err    error
+}
+
+// ErrStopped is returned when the context ended the job; the next run of the
+// same job goes on from there.
+var ErrStopped = errors.New("stopped before the end; the same command goes on from here")
+
+// Run does the job. Objects that fail are in the summary and not an error.
+func (j *Job) Run(ctx context.Context) (Summary, error) {
+	begin := time.Now()
+	r := &run{job: j}
+	if err := r.prepare(ctx); err != nil {
+		return Summary{}, err
+	}
+	state, err := openState(j.stateDir(), j.fingerprint())
+	if err != nil {
+		return Summary{}, err
+	}
+	r.state = state
+	r.progress = newProgress(j.Report, j.Bar, r.objects)
+	err = r.all(ctx)
+	r.progress.end()
+	s := Summary{Objects: len(r.objects), Resumed: r.resumed, Failed: len(r.failures), Failures: r.failures,
+		Records: r.progress.records.Load(), Bytes: r.progress.bytes.Load(), Took: time.Since(begin)}
+	if err == nil && ctx.Err() != nil {
+		err = ErrStopped
+	}
+	return s, errors.Join(err, state.close(err == nil && len(r.failures) == 0))
+}
+
+// A run is a Job at work.
+type run struct {
+	job      *Job
+	in, out  store.Store
+	objects  []store.Object
+	data     *processing // nil: bytes go through as they are
+	state    *state
+	progress *progress
+	slots    chan struct{} // requests at the same time
+	held     chan struct{} // requests and replies in memory
+
+	mu       sync.Mutex // guards resumed and failures
+	resumed  int
+	failures []Failure
+}
+
+func (r *run) prepare(ctx context.Context) (err error) {
+	j := r.job
+	if j.MaxPayload <= 0 || j.MaxConcurrent <= 0 {
+		return fmt.Errorf("a payload of %d bytes, %d requests at the same time: want both above 0", j.MaxPayload, j.MaxConcurrent)
+	}
+	if r.data, err = newProcessing(j); err != nil {
+		return err
+	}
+	if r.in, r.objects, err = list(ctx, j.Input); err != nil {
+		return err
+	}
+	if r.out, err = store.Open(ctx, j.Output); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	var mine []store.Object
+	same := strings.TrimSuffix(j.Input, "/") == strings.TrimSuffix(j.Output, "/")
+	for _, o := range r.objects {
+		if !same || !strings.HasSuffix(o.Name, ".out") {
+			mine = append(mine, o)
+		}
+	}
+	r.objects = mine
+	if j.Shards > 0 {
+		mine = nil
+		for i, o := range r.objects {
+			if i%j.Shards == j.Shard {
+				mine = append(mine, o)
+			}
+		}
+		r.objects = mine
+	}
+	r.slots = make(chan struct{}, j.MaxConcurrent)
+	r.held = make(chan struct{}, 2*j.MaxConcurrent)
+	return nil
+}
+
+// list opens the input and finds its objects: those of a folder or prefix, or
+// the one that it names.
+func list(ctx context.Context, location string) (store.Store, []store.Object, error) {
+	if dir, base := parent(location); base != "" {
+		if s, err := store.Open(ctx, dir); err == nil {
+			if o, err := s.Stat(ctx, base); err == nil {
+				return s, []store.Object{o}, nil
+			}
+		}
+	}
+	s, err := store.Open(ctx, location)
+	if err != nil {
+		return nil, nil, fmt.Errorf("input: %w", err)
+	}
+	var objects []store.Object
+	for o, err := range s.List(ctx, "") {
+		if err != nil {
+			return nil, nil, fmt.Errorf("input: %w", err)
+		}
+		objects = append(objects, o)
+	}
+	if len(objects) == 0 {
+		return nil, nil, fmt.Errorf("input: there is nothing in %s", location)
+	}
+	return s, objects, nil
+}
+
+// parent cuts a location before its last element; "" for the element where
+// there is none.
+func parent(location string) (dir, base string) {
+	if rest, ok := strings.CutPrefix(location, "s3://"); ok {
+		if strings.HasSuffix(rest, "/") || !strings.Contains(rest, "/") {
+			return location, ""
+		}
+		return "s3://" + path.Dir(rest), path.Base(rest)
+	}
+	return filepath.Dir(location), filepath.Base(location)
+}
+
+// all takes the objects, several at the same time.
+func (r *run) all(ctx context.Context) error {
+	work := make(chan store.Object)
+	var workers sync.WaitGroup
+	for range r.job.MaxConcurrent {
+		workers.Go(func() {
+			for o := range work {
+				r.one(ctx, o)
+			}
+		})
+	}
+	for _, o := range r.objects {
+		select {
+		case work <- o:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(work)
+	workers.Wait()
+	return nil
+}
+
+// one takes an object from input to output, or notes why not.
+func (r *run) one(ctx context.Context, o store.Object) {
+	if r.state.done(o) {
+		if _, err := r.out.Stat(ctx, o.Name+".out"); err == nil {
+			r.mu.Lock()
+			r.resumed++
+			r.mu.Unlock()
+			r.progress.object(o, true)
+			return
+		}
+	}
+	err := r.object(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		return // its part stays, for the next run
+	}
+	if err != nil {
+		r.mu.Lock()
+		r.failures = append(r.failures, Failure{o.Name, err})
+		r.mu.Unlock()
+		r.progress.failed(o.Name, err)
+		r.state.drop(o)
+	}
+	r.progress.object(o, false)
+}
