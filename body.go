@@ -42,10 +42,7 @@ func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (*[]b
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	buf, ok := b.pool.Get().(*[]byte)
-	if !ok {
-		buf = new([]byte)
-	}
+	buf := b.get()
 	data, err := readAll((*buf)[:0], w, r, limit)
 	*buf = data
 	if err != nil {
@@ -53,6 +50,14 @@ func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (*[]b
 		return nil, err
 	}
 	return buf, nil
+}
+
+// get returns a buffer to be given back.
+func (b *bodies) get() *[]byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		return buf
+	}
+	return new([]byte)
 }
 
 // give returns a buffer; nobody may read it any more.

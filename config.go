@@ -33,7 +33,10 @@ type Config struct {
 	DrainTimeout   time.Duration // for finishing requests after SIGTERM
 	MaxBody        int64         // bytes of a request's body
 	Accept         string        // used where a request has none, or */*
-	Batch          bool          // batch transform: row formats end in a newline
+	Batch          bool          // batch transform: row formats end in a newline, long bodies are taken in parts
+	Placeholder    bool          // a bad record is answered by itself, not with an error for all
+	OmitStrategy   bool          // from the execution parameters
+	SpoolBytes     int64         // of a reply that waits on disk for a client that sends first
 
 	Pipeline string             // a pipeline.yaml; empty: the model folder's, if any; none: not even that
 	Ports    pipeline.PortRange // that a pipeline's commands may listen on

@@ -59,6 +59,8 @@ func failureOf(err error, requestID string) failure {
 	case errors.As(err, &large):
 		return failure{http.StatusRequestEntityTooLarge, "PayloadTooLargeException",
 			fmt.Sprintf("the body is larger than the limit of %d bytes; SAGEMAKER_MAX_REQUEST_SIZE raises it", large.Limit), false}
+	case errors.Is(err, errRecord):
+		return failure{http.StatusRequestEntityTooLarge, "PayloadTooLargeException", err.Error(), false}
 	case errors.Is(err, errGone):
 		return failure{statusGone, "ClientClosedRequest", err.Error(), false}
 	case errors.Is(err, codec.ErrMediaType):

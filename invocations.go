@@ -47,6 +47,7 @@ type exchange struct {
 	in     int // bytes of the body
 	out    int // bytes of the reply
 	status int
+	begun  bool // a stream's reply has been begun
 
 	waiting waiting
 	scratch *scratch
@@ -90,27 +91,23 @@ func (s *Server) theModel(context.Context, *handler.Request) (*live, func(), err
 
 // serve takes one request to the model that find finds, and answers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
-	x := &exchange{start: time.Now()}
-	x.scratch, _ = s.scratches.Get().(*scratch)
-	if x.scratch == nil {
-		x.scratch = new(scratch)
-	}
+	x := &exchange{start: time.Now(), scratch: s.scratch()}
 	if s.plain {
 		x.req.Scratch = &x.scratch.stages
 	}
 	reply, err := s.answer(w, r, x, find)
 	// Reading a body that fails ends the context too, though the client is there.
-	if gone := clientGone(r.Context()); err != nil && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
+	if gone := clientGone(r.Context()); err != nil && !x.begun && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
 		err = gone
 	}
-	h := w.Header()
-	x.replyID[0] = x.req.ID
-	h[headerRequestID] = x.replyID[:]
-	if x.req.Attributes != "" {
-		x.replyAttributes[0] = x.req.Attributes
-		h[headerAttributes] = x.replyAttributes[:]
+	if !x.begun {
+		x.setHeaders(w.Header())
 	}
 	switch {
+	case x.begun && err == nil:
+		x.status = http.StatusOK
+	case x.begun:
+		x.status = failureOf(err, x.req.ID).status
 	case err == nil:
 		x.status, x.out = http.StatusOK, len(reply.Body)
 		x.write(w, reply)
@@ -126,11 +123,36 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 		x.live.metrics.observe(x.status, x.read, x.queue, x.timing, x.in, x.out)
 	}
 	s.logExchange(x, err)
-	if x.status == statusGone {
-		panic(http.ErrAbortHandler) // net/http would send an empty 200
+	if x.status == statusGone || x.begun && err != nil {
+		panic(http.ErrAbortHandler) // net/http would send an empty 200, or end the reply as if it were whole
 	}
-	x.scratch.stages.Reset()
-	s.scratches.Put(x.scratch)
+	s.giveScratch(x.scratch)
+}
+
+// scratch returns a scratch to be given back.
+func (s *Server) scratch() *scratch {
+	if c, ok := s.scratches.Get().(*scratch); ok {
+		return c
+	}
+	return new(scratch)
+}
+
+func (s *Server) giveScratch(c *scratch) {
+	c.stages.Reset()
+	s.scratches.Put(c)
+}
+
+// setHeaders says whose reply it is, and of a stream what kind.
+func (x *exchange) setHeaders(h http.Header) {
+	x.replyID[0] = x.req.ID
+	h[headerRequestID] = x.replyID[:]
+	if x.req.Attributes != "" {
+		x.replyAttributes[0] = x.req.Attributes
+		h[headerAttributes] = x.replyAttributes[:]
+	}
+	if x.begun {
+		h["Content-Type"] = x.replyType[:]
+	}
 }
 
 // answer takes the request to the model and back, without writing anything.
@@ -150,6 +172,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	x.live = m
 	if m.admission.full() {
 		return pipeline.Reply{}, errBusy
+	}
+	x.prepare(s, m)
+	how := s.inParts(m, &x.req)
+	if how != nil && s.cfg.Batch && (r.ContentLength < 0 || r.ContentLength > partSize) {
+		if err := m.admission.acquire(r.Context()); err != nil {
+			return pipeline.Reply{}, err
+		}
+		defer m.admission.release()
+		return pipeline.Reply{}, s.stream(r.Context(), w, r, x, m, how)
 	}
 	ctx := r.Context()
 	if m.timeout > 0 {
@@ -185,17 +216,24 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	}
 	defer m.admission.release()
 
-	x.req.Model, x.req.Inputs, x.req.Outputs, x.req.Trailing = m.name, m.inputs, m.outputs, s.cfg.Batch
-	x.req.Default, x.req.Options = m.accept, m.formats
-	if x.req.Unasked = x.req.Accept == "" || x.req.Accept == "*/*"; x.req.Unasked {
-		x.req.Accept = cmp.Or(m.accept, "application/json")
-	}
 	x.waiting.Context = ctx
 	reply, err := s.stages(handler.WithRequest(&x.waiting, &x.req), m, *body)
 	x.timing = reply.Timing
 	x.timing.Run -= x.waiting.took
 	x.queue += x.waiting.took
+	if err != nil && how != nil && s.cfg.Placeholder && mendable(err) {
+		return s.mended(ctx, x, m, how, *body, err)
+	}
 	return reply, err
+}
+
+// prepare tells the request what the model is.
+func (x *exchange) prepare(s *Server, m *live) {
+	x.req.Model, x.req.Inputs, x.req.Outputs, x.req.Trailing = m.name, m.inputs, m.outputs, s.cfg.Batch
+	x.req.Default, x.req.Options = m.accept, m.formats
+	if x.req.Unasked = x.req.Accept == "" || x.req.Accept == "*/*"; x.req.Unasked {
+		x.req.Accept = cmp.Or(m.accept, "application/json")
+	}
 }
 
 // stages runs the pipeline; a panic in the handler is an error that carries

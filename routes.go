@@ -21,6 +21,9 @@ func (s *Server) routes() http.Handler {
 		r.Method(method, "/ping", http.HandlerFunc(s.ping))
 	}
 	r.Post("/invocations", s.invocations)
+	if s.many == nil && s.conductor == nil {
+		r.Get("/execution-parameters", s.executionParameters)
+	}
 	if s.many != nil {
 		s.many.routes(r)
 	}

@@ -138,9 +138,31 @@ var settings = []setting{
 			return err
 		}},
 	{env: "SAGEMAKER_BATCH", flag: "batch", def: "false",
-		help: "true in a batch transform job: bodies to 100 MiB, row formats end in a newline",
+		help: "true in a batch transform job: bodies to 100 MiB, those of records of any length, row formats end in a newline",
 		set: func(p *parsed, v string) (err error) {
 			p.Batch, err = boolean(v)
+			return err
+		}},
+	{env: "CLARY_BAD_RECORD", flag: "bad-record", def: "fail",
+		help: "what a record that cannot be answered does where rows are independent: fail, an error for the request, or placeholder, in its place a line ERROR in CSV and {\"error\":...} in JSON Lines",
+		set: func(p *parsed, v string) error {
+			if !contains([]string{"fail", "placeholder"}, v) {
+				return errors.New("want fail or placeholder")
+			}
+			p.Placeholder = v == "placeholder"
+			return nil
+		}},
+	{env: "CLARY_OMIT_BATCH_STRATEGY", flag: "omit-batch-strategy", def: "false",
+		help: "true leaves BatchStrategy out of GET /execution-parameters: the SageMaker SDK's local mode does not know the names that SageMaker itself documents",
+		set: func(p *parsed, v string) (err error) {
+			p.OmitStrategy, err = boolean(v)
+			return err
+		}},
+	{env: "CLARY_SPOOL_BYTES", flag: "spool-bytes", def: "4294967296",
+		help: "batch transform: bytes of a reply that wait in the temporary folder while the client sends and does not read; more ends the connection",
+		set: func(p *parsed, v string) error {
+			n, err := number(v, 0)
+			p.SpoolBytes = int64(n)
 			return err
 		}},
 	{env: "CLARY_INTRA_OP_THREADS", flag: "intra-op-threads", emptyIsUnset: true,

@@ -77,7 +77,7 @@ func (CSV) Decode(body []byte, r *Request) ([]runtime.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMediaType, err)
 	}
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
 	r.Found.Dialect = Rows
 	if out, ok := plainCSV(body, r, o); ok {
 		return out, nil

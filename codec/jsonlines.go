@@ -26,7 +26,7 @@ func (JSONLines) MediaTypes() []string {
 // Decode implements [Codec].
 func (JSONLines) Decode(body []byte, req *Request) ([]runtime.Tensor, error) {
 	req.Found = Found{Dialect: Rows}
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return nil, ErrEmpty
 	}

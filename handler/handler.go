@@ -48,6 +48,14 @@ type Transformer interface {
 	TransformFn(ctx context.Context, m Model, body []byte, contentType, accept string) (reply []byte, replyType string, err error)
 }
 
+// A RowWise is a Handler that says whether the answer to a row does not depend
+// on the other rows of its request. If so, the bodies of batch transform are
+// taken through it in parts, as they arrive (docs/batch-transform.md); else
+// each as a whole.
+type RowWise interface {
+	RowWise() bool
+}
+
 // A Model is what ModelFn returns; closed once, after the last request. A
 // runtime.Session is one.
 type Model interface{ io.Closer }

@@ -32,6 +32,9 @@ func (h unruly) ModelFn(ctx context.Context, env handler.Env) (handler.Model, er
 	return h.Default.ModelFn(ctx, env)
 }
 
+// RowWise is said to be so by the environment.
+func (unruly) RowWise() bool { return os.Getenv("UNRULY_ROWWISE") != "" }
+
 func await(ctx context.Context, gate string) error {
 	for gate != "" {
 		if _, err := os.Stat(gate); errors.Is(err, os.ErrNotExist) {
