@@ -243,11 +243,20 @@ func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, estimate in
 	options.Fell = func(provider string, why error) {
 		s.log.Warn("a provider is left out", zap.String("model", a.Name), zap.String("provider", provider), zap.Error(why))
 	}
-	options.CUDA = onnx.CUDA(c.CUDA)
+	options.CUDA = cudaOptions(c, device)
 	options.OpenVINO = onnx.OpenVINO(c.OpenVINO)
 	options.TensorRT = onnx.TensorRT{FP16: t.FP16, INT8: t.INT8, Calibration: t.Calibration, Workspace: workspace,
 		Engines: t.Engines, Timings: t.Timings, Options: t.Options}
 	return sync.OnceFunc(func() { s.devices.release(device) }), nil
+}
+
+func cudaOptions(c artifact.Config, device runtime.Device) onnx.CUDA {
+	o := onnx.CUDA{ConvSearch: c.CUDA.ConvSearch, ConvWorkspace: c.CUDA.ConvWorkspace, TF32: c.CUDA.TF32, CopyStream: c.CUDA.CopyStream,
+		NHWC: c.CUDA.NHWC, Options: c.CUDA.Options}
+	if c.CUDA.Graphs && device.CUDA {
+		o.Graphs = append([]int{1}, c.Batches...)
+	}
+	return o
 }
 
 // gpuAmount reads an amount of a GPU's memory, of which a share is said

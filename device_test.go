@@ -31,6 +31,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	dir := t.TempDir()
 	m := &gpuMachine{t: t, dir: dir, log: filepath.Join(dir, "log"), list: filepath.Join(dir, "devices"), fail: filepath.Join(dir, "fail")}
 	m.compile("libnvidia-ml.so.1", "testdata/gpu/nvml.c")
+	m.compile("libcuda.so.1", "testdata/gpu/cuda.c")
 	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +179,45 @@ tensorrt: {fp16: true, engines: ` + m.dir + `/engines}
 	if a := p.get("/metrics"); !strings.Contains(a.body, `clary_gpu_memory_used_bytes{gpu="0",uuid="GPU-aaaa"} 1.073741824e+09`) ||
 		!strings.Contains(a.body, `clary_gpu_memory_total_bytes{gpu="1",uuid="GPU-bbbb"}`) || !strings.Contains(a.body, `clary_gpu_utilization_ratio{gpu="0",uuid="GPU-aaaa"} 0.12`) {
 		t.Error("the GPUs' metrics are not there")
+	}
+}
+
+// TestOneCopyEachWay: a request's rows are copied to the GPU once, and what
+// comes out of it once, by ONNX Runtime where there is no graph.
+func TestOneCopyEachWay(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("CLARY_BATCHING=off"), m.model("warmup: false"))
+	for range 3 {
+		if a := p.invoke("text/csv", flower); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if n := strings.Count(m.options(), "copy in 16\n"); n != 3 {
+		t.Errorf("%d copies of 3 requests:\n%s", n, m.options())
+	}
+}
+
+// TestCUDAGraphs: they are asked for, recorded for the numbers of rows that are
+// warmed, and answer as runs do.
+func TestCUDAGraphs(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("CLARY_BATCHING=off"), m.model("batches: [4]\ncuda: {graphs: true}\n"))
+	for _, want := range []string{"cuda enable_cuda_graph=1\n", "run gpu_graph_id=1\n", "run gpu_graph_id=4\n", "copy out 12\n"} {
+		if !strings.Contains(m.options(), want) {
+			t.Errorf("no %q in\n%s", want, m.options())
+		}
+	}
+	plain := start(t, "serve", nil, "testdata/models/iris")
+	for _, rows := range []int{1, 2, 4, 4, 1} {
+		body := strings.Repeat(flower, rows)
+		a, want := p.invoke("text/csv", body), plain.invoke("text/csv", body)
+		if a.status != http.StatusOK || a.body != want.body {
+			t.Errorf("%d rows: %d %s, want %s", rows, a.status, a.body, want.body)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

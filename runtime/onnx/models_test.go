@@ -267,6 +267,7 @@ func answers(t *testing.T, s *Session, e expectation) {
 
 func open1(t testing.TB, path string, o Options) *Session {
 	t.Helper()
+	o.bind = o.bind || bound
 	s, err := Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)

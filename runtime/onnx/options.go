@@ -45,6 +45,7 @@ type Options struct {
 	OpenVINO  OpenVINO
 
 	keepZipMap bool // leaves ZipMaps in place: the judge of the tests
+	bind       bool // binds as on a GPU, whose memory is the CPU's: for tests without one
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{
@@ -69,10 +70,10 @@ func (o Options) check() error {
 // build makes the binding's options; the caller destroys them. folder is
 // where a model opened from memory finds its external data. patterns lets ONNX
 // Runtime plan a run's memory once for each combination of input shapes.
-func (o Options) build(folder string, patterns bool) (*ort.SessionOptions, error) {
-	so, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, err
+// gpu reports whether a provider that runs on a GPU is among them.
+func (o Options) build(folder string, patterns bool) (so *ort.SessionOptions, gpu bool, err error) {
+	if so, err = ort.NewSessionOptions(); err != nil {
+		return nil, false, err
 	}
 	mode := ort.ExecutionMode(ort.ExecutionModeSequential)
 	if o.InterOp > 1 {
@@ -89,7 +90,8 @@ func (o Options) build(folder string, patterns bool) (*ort.SessionOptions, error
 	if o.Spin {
 		spin = "1"
 	}
-	errs = append(errs, o.appendProviders(so))
+	gpu, err = o.appendProviders(so)
+	errs = append(errs, err)
 	entries := map[string]string{
 		"session.intra_op.allow_spinning": spin,
 		"session.inter_op.allow_spinning": spin,
@@ -109,7 +111,7 @@ func (o Options) build(folder string, patterns bool) (*ort.SessionOptions, error
 	}
 	if err := errors.Join(errs...); err != nil {
 		so.Destroy()
-		return nil, err
+		return nil, false, err
 	}
-	return so, nil
+	return so, gpu, nil
 }

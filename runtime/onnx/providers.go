@@ -23,7 +23,13 @@ type CUDA struct {
 	TF32          *bool  // whether float32 is multiplied with 10 bits of mantissa
 	CopyStream    *bool  // whether copies have a stream of their own beside the computation
 	NHWC          *bool  // whether the channels go last
-	Options       map[string]string
+	// Graphs are the numbers of rows whose runs are recorded as CUDA graphs and
+	// then replayed: at places of the GPU's memory that stay the same, one at a
+	// time. They need a model that CUDA runs from end to end and whose shapes are
+	// open in their first dimension at most; other numbers are run as ever. nil:
+	// there are none.
+	Graphs  []int
+	Options map[string]string
 }
 
 // TensorRT says how the TensorRT provider works.
@@ -121,7 +127,10 @@ func (o Options) checkProviders() error {
 		return fmt.Errorf("onnx: CUDA.ConvSearch is %q, want heuristic, exhaustive or default", o.CUDA.ConvSearch)
 	}
 	if o.CUDA.Options["enable_cuda_graph"] == "1" {
-		return errors.New("onnx: enable_cuda_graph wants inputs at fixed places on the GPU, which a server's are not: leave it out")
+		return errors.New("onnx: enable_cuda_graph is not an option to be given by itself: CUDA.Graphs sets it")
+	}
+	if o.CUDA.Graphs != nil && !slices.Equal(o.wanted(), []string{"cuda"}) && !o.bind {
+		return fmt.Errorf("onnx: CUDA.Graphs wants the provider cuda alone, on a GPU, not %v on %v", o.wanted(), o.Device)
 	}
 	return nil
 }
@@ -134,22 +143,22 @@ func (o Options) wanted() []string {
 	return o.Providers
 }
 
-// appendProviders adds the wanted providers to a session's options.
-func (o Options) appendProviders(so *ort.SessionOptions) error {
+// appendProviders adds the wanted providers to a session's options, and reports
+// whether one of them runs on a GPU.
+func (o Options) appendProviders(so *ort.SessionOptions) (gpu bool, err error) {
 	var have []string
 	for _, name := range o.wanted() {
 		if name == "cpu" {
 			break // ONNX Runtime's last resort: nothing comes behind it
 		}
 		if have == nil {
-			var err error
 			if have, err = Providers(); err != nil {
-				return err
+				return false, err
 			}
 		}
-		var err error
+		onGPU := name == "cuda" || name == "tensorrt"
 		switch {
-		case (name == "cuda" || name == "tensorrt") && !o.Device.CUDA:
+		case onGPU && !o.Device.CUDA:
 			err = fmt.Errorf("onnx: %s %w: it runs on a GPU, and the model was given the CPU", name, ErrProvider)
 		case slices.Contains(have, name):
 			err = withHandlers(func() error { return o.appendProvider(so, name) })
@@ -157,16 +166,17 @@ func (o Options) appendProviders(so *ort.SessionOptions) error {
 			err = fmt.Errorf("onnx: %s %w: this ONNX Runtime library was built without it; it has %s", name, ErrProvider, strings.Join(have, ", "))
 		}
 		if err == nil {
+			gpu = gpu || onGPU
 			continue
 		}
 		if !o.Fallback {
-			return err
+			return false, err
 		}
 		if o.Fell != nil {
 			o.Fell(name, err)
 		}
 	}
-	return nil
+	return gpu, nil
 }
 
 func (o Options) appendProvider(so *ort.SessionOptions, name string) (err error) {
@@ -247,6 +257,9 @@ func (o Options) cudaOptions() map[string]string {
 		t.truth("do_copy_in_default_stream", &same)
 	}
 	t.truth("prefer_nhwc", o.CUDA.NHWC)
+	if o.CUDA.Graphs != nil {
+		t["enable_cuda_graph"] = "1"
+	}
 	return t.add(o.CUDA.Options)
 }
 

@@ -23,6 +23,7 @@ type call struct {
 	order   []int
 	pin     goruntime.Pinner
 	kept    bool // values of the last run are there for the next
+	fixed   bool // its shapes are always the same
 	cancel  *canceller
 }
 
@@ -50,14 +51,27 @@ func newCall(s *Session) (*call, error) {
 	for i := range outputs {
 		outputs[i].passed = C.bool(index(s.inputs, s.outputs[i].Name) >= 0)
 	}
-	return &call{
+	made := &call{
 		c:       c,
 		inputs:  inputs,
 		outputs: outputs,
 		dims:    dims,
 		order:   make([]int, in),
 		cancel:  newCanceller(func() { C.clary_terminate(c) }),
-	}, nil
+	}
+	if s.device != nil {
+		if err := take(C.clary_bind(c, s.device)); err != nil {
+			made.free()
+			return nil, fmt.Errorf("onnx: run: %w", err)
+		}
+	}
+	if s.graphs != nil {
+		if err := made.graph(0); err != nil {
+			made.free()
+			return nil, fmt.Errorf("onnx: run: %w", err)
+		}
+	}
+	return made, nil
 }
 
 // rankRoom is how many dimensions an input can have.
@@ -86,16 +100,19 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 		return nil, err
 	}
 	defer s.release(c)
+	if s.graphs != nil {
+		return s.graphs.run(ctx, c, in, out)
+	}
+	return s.run(ctx, c, in, out)
+}
+
+// run is Run with a call that is the caller's.
+func (s *Session) run(ctx context.Context, c *call, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
 	if err := c.set(s.inputs, in); err != nil {
 		return nil, err
 	}
 	c.cancel.watch(ctx)
-	if s.fresh.Load() {
-		err = withHandlers(func() error { return take(C.clary_run(c.c)) })
-		s.fresh.Store(err != nil)
-	} else {
-		err = take(C.clary_run(c.c))
-	}
+	err := s.execute(c)
 	stopped := c.cancel.join()
 	c.pin.Unpin()
 	if stopped {
@@ -110,6 +127,25 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 	out, err = c.get(s.outputs, out)
 	c.finish()
 	return out, err
+}
+
+// execute runs what was set.
+func (s *Session) execute(c *call) error {
+	if s.graphs != nil {
+		return s.graphs.execute(c)
+	}
+	return s.executeHere(c)
+}
+
+// executeHere runs on the caller's thread. The first run on a GPU loads more of
+// CUDA.
+func (s *Session) executeHere(c *call) (err error) {
+	if s.fresh.Load() {
+		err = withHandlers(func() error { return take(C.clary_run(c.c)) })
+		s.fresh.Store(err != nil)
+		return err
+	}
+	return take(C.clary_run(c.c))
 }
 
 // finish releases the outputs that are not kept, and has small ones kept where
@@ -147,9 +183,11 @@ func (c *call) set(want []runtime.Info, in []runtime.Tensor) error {
 	if !same {
 		c.forget()
 	}
-	c.c.keep = C.bool(same)
+	c.c.keep = C.bool(same || c.fixed)
 	for i := range want {
-		c.setInput(i, &in[c.order[i]])
+		if err := c.setInput(i, &in[c.order[i]]); err != nil {
+			return fmt.Errorf("onnx: run: input %q: %w", want[i].Name, err)
+		}
 	}
 	return nil
 }
@@ -176,7 +214,7 @@ func textLen(t *runtime.Tensor) (n int) {
 	return n
 }
 
-func (c *call) setInput(i int, t *runtime.Tensor) {
+func (c *call) setInput(i int, t *runtime.Tensor) error {
 	v := &c.inputs[i]
 	v.rank = C.size_t(len(t.Shape))
 	for j, d := range t.Shape {
@@ -187,15 +225,21 @@ func (c *call) setInput(i int, t *runtime.Tensor) {
 	}
 	if s, ok := t.Data.([]string); ok {
 		c.setStrings(v, s, textLen(t))
-		return
+		return nil
 	}
 	b := runtime.Bytes(t.Data)
-	if v.own {
-		copy(unsafe.Slice((*byte)(v.data), len(b)), b)
-		return
+	if c.c.device != nil && int(v.room) <= len(b) {
+		if err := take(C.clary_room(c.c, v, C.size_t(len(b)))); err != nil {
+			return err
+		}
 	}
 	v.bytes = C.size_t(len(b))
+	if v.own || c.c.device != nil {
+		copy(unsafe.Slice((*byte)(v.data), len(b)), b)
+		return nil
+	}
 	c.point(v, unsafe.SliceData(b))
+	return nil
 }
 
 // point pins p and lets v's data be it.

@@ -33,6 +33,9 @@ type Session struct {
 	session *C.OrtSession
 	names   **C.char // the inputs', then the outputs'; as ONNX Runtime wants them
 
+	device *C.clary_device // where bound runs have their memory; nil: they are not bound
+	graphs *graphs         // nil: there are none
+
 	fresh atomic.Bool // no run on an accelerator has ended yet: the first loads more of its libraries
 
 	mu      sync.Mutex // guards all below
@@ -83,6 +86,11 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 	if err := servable(s.inputs, s.outputs); err != nil {
 		return nil, modelError(path, err)
 	}
+	if o.CUDA.Graphs != nil {
+		if err := graphable(s.inputs); err != nil {
+			return nil, fmt.Errorf("onnx: opening %s: %w", path, err)
+		}
+	}
 	if err := s.create(ctx, o); err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -97,6 +105,9 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		s.dims += rankRoom(&s.inputs[i])
 	}
 	live.Add(1)
+	if o.CUDA.Graphs != nil {
+		s.graphs = newGraphs(s, o.CUDA.Graphs)
+	}
 	return s, nil
 }
 
@@ -107,7 +118,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	if len(s.graph.cuts) > 0 {
 		folder = filepath.Dir(s.graph.path)
 	}
-	options, err := o.build(folder, openDims(s.inputs) <= 1)
+	options, gpu, err := o.build(folder, openDims(s.inputs) <= 1)
 	if err != nil {
 		return err
 	}
@@ -143,7 +154,13 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		return &statusError{message: err.Error()}
 	}
 	_, s.session = pointers(nil, s.binding)
-	return s.agree()
+	if err = s.agree(); err == nil && (gpu || o.bind) {
+		err = s.bind(o)
+	}
+	if err != nil {
+		s.binding.Destroy()
+	}
+	return err
 }
 
 // agree checks that ONNX Runtime sees as many inputs and outputs as we do.
@@ -153,9 +170,6 @@ func (s *Session) agree() error {
 	if err == nil && (int(inputs) != len(s.inputs) || int(outputs) != len(s.outputs)) {
 		err = fmt.Errorf("it declares %d inputs and %d outputs, ONNX Runtime finds %d and %d",
 			len(s.inputs), len(s.outputs), inputs, outputs)
-	}
-	if err != nil {
-		s.binding.Destroy()
 	}
 	return err
 }
@@ -213,6 +227,13 @@ func (s *Session) Close() error {
 		c.free()
 	}
 	s.idle = nil
+	if s.graphs != nil {
+		s.graphs.close()
+	}
+	if s.device != nil {
+		C.clary_device_free(s.device)
+		live.Add(-1)
+	}
 	err := s.binding.Destroy()
 	C.free(unsafe.Pointer(s.names))
 	live.Add(-1)

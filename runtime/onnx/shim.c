@@ -1,4 +1,4 @@
-#include "shim.h"
+#include "internal.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -7,20 +7,17 @@
 #include <malloc.h>
 #endif
 
-typedef void (*function)(void);
 typedef struct {
   const function *(*get_api)(uint32_t version);
   const char *(*get_version)(void);
 } api_base;
 
-enum { device_allocator = 0, mem_type_default = 0, log_fatal = 4 };
+enum { log_fatal = 4 };
 enum { kind_tensor = 1, type_string = 8, alignment = 64 };
 
-static const function *api;
-static OrtMemoryInfo *memory;    // user memory on the CPU
-static OrtAllocator *allocator; // the library's own; never freed
-
-#define ORT(name) ((name##Fn)api[slot_##name])
+const function *api;
+OrtMemoryInfo *memory;
+OrtAllocator *allocator;
 
 // The handle is kept for the life of the process: the library leaves threads'
 // destructors behind that must not be unmapped.
@@ -76,6 +73,7 @@ clary_call *clary_call_new(OrtSession *session, const char *const *input_names, 
 }
 
 void clary_call_free(clary_call *c) {
+  if (c->device != NULL) unbind(c);
   if (c->options != NULL) ORT(ReleaseRunOptions)(c->options);
   free(c);
 }
@@ -98,10 +96,15 @@ static OrtStatus *fill_strings(const clary_value *in) {
   return s;
 }
 
+// place is where the data of a value is, unless it is of strings.
+static const OrtMemoryInfo *place(const clary_call *c, const clary_value *v) {
+  return v->on_device && c->device->pinned != NULL ? c->device->pinned : memory;
+}
+
 static OrtStatus *make(clary_call *c, clary_value *v) {
   OrtStatus *s = v->type == type_string
     ? ORT(CreateTensorAsOrtValue)(allocator, v->shape, v->rank, v->type, &v->value)
-    : ORT(CreateTensorWithDataAsOrtValue)(memory, v->data, v->bytes, v->shape, v->rank, v->type, &v->value);
+    : ORT(CreateTensorWithDataAsOrtValue)(place(c, v), v->data, v->bytes, v->shape, v->rank, v->type, &v->value);
   if (s == NULL) c->live++;
   return s;
 }
@@ -116,7 +119,7 @@ static OrtStatus *make_inputs(clary_call *c) {
   return s;
 }
 
-static void release(clary_call *c, clary_value *v, size_t n) {
+void release(clary_call *c, clary_value *v, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (v[i].own) continue;
     clary_drop(c, v[i].value);
@@ -133,13 +136,19 @@ OrtStatus *clary_describe(clary_value *v) {
   return s != NULL ? s : ORT(GetTensorData)(v->value, (const void **)&v->data);
 }
 
+static void free_block(clary_call *c, void *block) {
+  if (c->device != NULL) free_pinned(c, block);
+  else free(block);
+}
+
 // own gives the call a value like v, over memory of its own.
 static void own(clary_call *c, clary_value *v) {
   size_t data = v->type == type_string ? 0 : v->bytes;
   size_t head = v->rank * sizeof(int64_t);
   head += -head % alignment;
   clary_value mine = *v;
-  mine.block = aligned_alloc(alignment, head + data + alignment - data % alignment);
+  mine.block = c->device != NULL ? pinned_block(c, head + data)
+                                 : aligned_alloc(alignment, head + data + alignment - data % alignment);
   if (mine.block == NULL) return;
   if (v->rank > 0) memcpy(mine.block, v->shape, v->rank * sizeof(int64_t));
   mine.shape = mine.block;
@@ -149,7 +158,7 @@ static void own(clary_call *c, clary_value *v) {
   OrtStatus *s = make(c, &mine);
   if (s != NULL) {
     ORT(ReleaseStatus)(s);
-    free(mine.block);
+    free_block(c, mine.block);
     return;
   }
   clary_drop(c, v->value);
@@ -166,7 +175,7 @@ static void keep_inputs(clary_call *c) {
 static void keep_outputs(clary_call *c) {
   for (size_t i = 0; i < c->output_count; i++) {
     clary_value *v = &c->outputs[i];
-    bool fit = v->kind == kind_tensor && v->type != type_string && v->bytes <= clary_small;
+    bool fit = v->kind == kind_tensor && v->type != type_string && (v->bytes <= clary_small || c->device != NULL);
     if (fit && !v->own && !v->passed) own(c, v);
   }
 }
@@ -175,7 +184,7 @@ static void forget(clary_call *c, clary_value *v, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (!v[i].own) continue;
     clary_drop(c, v[i].value);
-    free(v[i].block);
+    free_block(c, v[i].block);
     v[i].value = NULL;
     v[i].own = false;
   }
@@ -188,10 +197,11 @@ void clary_forget(clary_call *c) {
 
 void clary_release(clary_call *c) {
   if (c->keep) {
-    keep_inputs(c);
+    if (c->device == NULL) keep_inputs(c);
     if (!c->varies) keep_outputs(c);
   }
   release(c, c->outputs, c->output_count);
+  if (c->device != NULL) clear_outputs(c);
 }
 
 static bool owns(const clary_value *v, size_t n) {
@@ -220,16 +230,16 @@ static OrtStatus *run(clary_call *c) {
 static OrtStatus *run_again(clary_call *c, OrtStatus *first) {
   release(c, c->outputs, c->output_count);
   forget(c, c->outputs, c->output_count);
-  OrtStatus *s = run(c);
+  OrtStatus *s = c->device != NULL ? run_bound(c) : run(c);
   ORT(ReleaseStatus)(first);
   c->varies = s == NULL;
   return s;
 }
 
 OrtStatus *clary_run(clary_call *c) {
-  OrtStatus *s = make_inputs(c);
-  if (s == NULL) s = run(c);
-  if (s != NULL && owns(c->outputs, c->output_count)) s = run_again(c, s);
+  OrtStatus *s = c->device != NULL ? copy_inputs(c) : make_inputs(c);
+  if (s == NULL) s = c->device != NULL ? run_bound(c) : run(c);
+  if (s != NULL && !c->graph && owns(c->outputs, c->output_count)) s = run_again(c, s);
   release(c, c->inputs, c->input_count);
   for (size_t i = 0; s == NULL && i < c->output_count; i++)
     if (!c->outputs[i].own) s = clary_describe(&c->outputs[i]);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "driver.h"
+
 typedef struct OrtStatus OrtStatus;
 typedef struct OrtSession OrtSession;
 typedef struct OrtSessionOptions OrtSessionOptions;
@@ -18,8 +20,10 @@ typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtValue OrtValue;
+typedef struct OrtIoBinding OrtIoBinding;
 
 #define ORT_SLOTS(X)                                                                           \
+  X(0, CreateStatus, OrtStatus *, (unsigned, const char *))                                    \
   X(1, GetErrorCode, unsigned, (const OrtStatus *))                                            \
   X(2, GetErrorMessage, const char *, (const OrtStatus *))                                     \
   X(9, Run, OrtStatus *,                                                                       \
@@ -39,7 +43,10 @@ typedef struct OrtValue OrtValue;
   X(54, GetStringTensorContent, OrtStatus *,                                                   \
     (const OrtValue *, void *, size_t, size_t *, size_t))                                      \
   X(67, GetValueType, OrtStatus *, (const OrtValue *, unsigned *))                             \
+  X(68, CreateMemoryInfo, OrtStatus *, (const char *, int, int, int, OrtMemoryInfo **))        \
   X(69, CreateCpuMemoryInfo, OrtStatus *, (int, int, OrtMemoryInfo **))                        \
+  X(75, AllocatorAlloc, OrtStatus *, (OrtAllocator *, size_t, void **))                        \
+  X(76, AllocatorFree, OrtStatus *, (OrtAllocator *, void *))                                  \
   X(78, GetAllocatorWithDefaultOptions, OrtStatus *, (OrtAllocator **))                        \
   X(80, GetValue, OrtStatus *, (const OrtValue *, int, OrtAllocator *, OrtValue **))           \
   X(81, GetValueCount, OrtStatus *, (const OrtValue *, size_t *))                              \
@@ -49,9 +56,24 @@ typedef struct OrtValue OrtValue;
   X(97, ReleaseRunOptions, void, (OrtRunOptions *))                                            \
   X(125, GetAvailableProviders, OrtStatus *, (char ***, int *))                                \
   X(126, ReleaseAvailableProviders, OrtStatus *, (char **, int))                               \
+  X(131, CreateAllocator, OrtStatus *, (const OrtSession *, const OrtMemoryInfo *, OrtAllocator **)) \
+  X(132, ReleaseAllocator, void, (OrtAllocator *))                                             \
+  X(133, RunWithBinding, OrtStatus *, (OrtSession *, const OrtRunOptions *, const OrtIoBinding *)) \
+  X(134, CreateIoBinding, OrtStatus *, (OrtSession *, OrtIoBinding **))                        \
+  X(135, ReleaseIoBinding, void, (OrtIoBinding *))                                             \
+  X(136, BindInput, OrtStatus *, (OrtIoBinding *, const char *, const OrtValue *))             \
+  X(137, BindOutput, OrtStatus *, (OrtIoBinding *, const char *, const OrtValue *))            \
+  X(138, BindOutputToDevice, OrtStatus *, (OrtIoBinding *, const char *, const OrtMemoryInfo *)) \
+  X(140, GetBoundOutputValues, OrtStatus *, (const OrtIoBinding *, OrtAllocator *, OrtValue ***, size_t *)) \
+  X(141, ClearBoundInputs, void, (OrtIoBinding *))                                             \
+  X(142, ClearBoundOutputs, void, (OrtIoBinding *))                                            \
+  X(165, AddRunConfigEntry, OrtStatus *, (OrtRunOptions *, const char *, const char *))        \
+  X(225, MemoryInfoGetDeviceType, void, (const OrtMemoryInfo *, unsigned *))                   \
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
   X(318, GetTensorSizeInBytes, OrtStatus *, (const OrtValue *, size_t *))                      \
+  X(380, SessionGetMemoryInfoForInputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
+  X(381, SessionGetMemoryInfoForOutputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
   X(378, GetTensorData, OrtStatus *, (const OrtValue *, const void **))                        \
   X(414, GetTensorElementTypeAndShapeDataReference, OrtStatus *,                               \
     (const OrtValue *, unsigned *, const int64_t **, size_t *))
@@ -82,7 +104,23 @@ typedef struct {
   bool own;              // value is the call's and stays for the next run; never an output of strings
   bool passed;           // an output that is an input too, which ONNX Runtime does not copy: never own
   void *block;           // of an own value: its shape and, unless it is of strings, its data
+  // Of a bound call:
+  size_t room;    // of an input: how many bytes data has; it is the call's
+  bool on_device; // ONNX Runtime wants or makes it on the GPU
+  void *there;    // the call's buffer on the GPU
+  size_t there_room;
 } clary_value;
+
+// Where a session's bound calls have their memory.
+typedef struct {
+  const OrtSession *session;
+  OrtMemoryInfo *pinned;      // what the GPU copies from and to; NULL: the CPU's, as any other
+  OrtAllocator *pinned_alloc; // of the session, as alloc is
+  const OrtMemoryInfo *memory; // on the GPU; the session's own
+  OrtAllocator *alloc;
+  clary_gpu *gpu; // NULL: the GPU's memory is the CPU's, in tests
+  bool *on_device; // of inputs, then outputs
+} clary_device;
 
 // One run in the making; used for one run after another, never by two at once.
 //
@@ -104,6 +142,10 @@ typedef struct {
   int64_t live; // values created or returned and not yet released
   bool keep;    // this run is to leave its small values to the next; set by Go
   bool varies;  // the outputs' shapes do not follow from the inputs', so no outputs are kept
+  clary_device *device; // NULL: the call is not bound
+  OrtIoBinding *io;
+  void *stream; // of the copies to the GPU and from it
+  bool graph;   // the outputs stay on the GPU during a run, at the same place in each
 } clary_call;
 
 // clary_load loads the library for good and takes its API; NULL on success,
@@ -144,6 +186,19 @@ void clary_drop(clary_call *c, OrtValue *v);
 OrtStatus *clary_count(const OrtValue *v, size_t *n);
 OrtStatus *clary_string_bytes(const OrtValue *v, size_t *n);
 OrtStatus *clary_strings(const OrtValue *v, void *bytes, size_t n, size_t *offsets, size_t count);
+
+// clary_device_new finds out where session wants its inputs and makes its
+// outputs. forced takes the CPU's memory for the GPU's. It returns NULL with *s
+// unset where it cannot be had: then no call is to be bound.
+clary_device *clary_device_new(OrtSession *session, size_t inputs, size_t outputs, int index, bool forced, OrtStatus **s);
+void clary_device_free(clary_device *d);
+// clary_bind lets all runs of a call go through an IO binding: inputs are copied
+// to the GPU from pinned memory of the call's, and outputs from it into such.
+OrtStatus *clary_bind(clary_call *c, clary_device *d);
+// clary_room makes room for an input of a bound call.
+OrtStatus *clary_room(clary_call *c, clary_value *v, size_t bytes);
+// clary_graph names the CUDA graph that the next runs are, or "-1" for none.
+OrtStatus *clary_graph(clary_call *c, const char *id);
 
 OrtStatus *clary_counts(const OrtSession *s, size_t *inputs, size_t *outputs);
 OrtStatus *clary_cancel_load(OrtSessionOptions *o);

@@ -32,7 +32,7 @@ func TestSlots(t *testing.T) {
 	}
 	source := fmt.Sprintf(`
 #include "onnxruntime_c_api.h"
-#include "shim.h"
+#include "internal.h"
 #define CHECK(slot, name, result, params) \
   _Static_assert(offsetof(OrtApi, name) == slot * sizeof(void *), #name " is in another slot"); \
   _Static_assert(__builtin_types_compatible_p(__typeof__(*((OrtApi *)0)->name), __typeof__(result params)), #name " has another type");
@@ -41,7 +41,9 @@ _Static_assert(ORT_API_VERSION == %d, "another API version");
 _Static_assert(ORT_INVALID_ARGUMENT == %d, "another error code");
 _Static_assert(ONNX_TYPE_TENSOR == %d && ONNX_TYPE_SEQUENCE == %d && ONNX_TYPE_MAP == %d, "other kinds of value");
 _Static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING == 8, "another element type");
-_Static_assert(OrtDeviceAllocator == 0 && OrtMemTypeDefault == 0 && ORT_LOGGING_LEVEL_FATAL == 4, "another constant of shim.c");
+_Static_assert(OrtDeviceAllocator == device_allocator && OrtMemTypeDefault == mem_type_default && OrtMemTypeCPUOutput == mem_type_cpu_output,
+               "another kind of memory");
+_Static_assert(OrtMemoryInfoDeviceType_GPU == device_gpu && ORT_FAIL == code_fail && ORT_LOGGING_LEVEL_FATAL == 4, "another constant");
 `, apiVersion, codeInvalidArgument, typeTensor, typeSequence, typeMap)
 	path := filepath.Join(t.TempDir(), "slots.c")
 	if err := os.WriteFile(path, []byte(source), 0o644); err != nil {

@@ -141,6 +141,16 @@ static OrtStatus *memory_info(const char *name, enum OrtAllocatorType type, int 
   return real->CreateMemoryInfo(name, type, id, kind, out);
 }
 
+// What a session has on the GPU is on the CPU.
+static void device_type(const OrtMemoryInfo *info, OrtMemoryInfoDeviceType *out) {
+  *out = on_gpu ? OrtMemoryInfoDeviceType_GPU : OrtMemoryInfoDeviceType_CPU;
+}
+
+static OrtStatus *add_run_config(OrtRunOptions *o, const char *key, const char *value) {
+  log_options("run", &key, &value, 1);
+  return real->AddRunConfigEntry(o, key, value);
+}
+
 static const OrtApi *get_api(uint32_t version) {
   real = base->GetApi(version);
   if (real == NULL) return NULL;
@@ -160,6 +170,8 @@ static const OrtApi *get_api(uint32_t version) {
   api.Run = run;
   api.RunWithBinding = run_bound;
   api.CreateMemoryInfo = memory_info;
+  api.MemoryInfoGetDeviceType = device_type;
+  api.AddRunConfigEntry = add_run_config;
   return &api;
 }
 

@@ -1,0 +1,42 @@
+package onnx
+
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+
+	"github.com/claryhq/clary/runtime"
+)
+
+// bind lets the session's runs go through IO bindings, as it does where its
+// inputs or outputs are on a GPU: one copy each way, from pinned memory and
+// into it. What a binding cannot carry runs the ordinary way, strings and
+// sequences, and so does a model whose ends are all on the CPU.
+func (s *Session) bind(o Options) error {
+	var status *C.OrtStatus
+	if bindable(s.inputs) && bindable(s.outputs) {
+		s.device = C.clary_device_new(s.session, C.size_t(len(s.inputs)), C.size_t(len(s.outputs)), C.int(o.Device.Index), C.bool(o.bind), &status)
+	}
+	switch err := take(status); {
+	case err != nil:
+		return err
+	case s.device != nil:
+		live.Add(1)
+	case o.CUDA.Graphs != nil:
+		return errors.New("CUDA graphs want numeric inputs and outputs, on a GPU whose driver is there (libcuda.so.1)")
+	}
+	return nil
+}
+
+func bindable(infos []runtime.Info) bool {
+	for i := range infos {
+		if infos[i].Kind != runtime.KindTensor || infos[i].DType == runtime.String {
+			return false
+		}
+	}
+	return true
+}
+
+// Bound reports whether the session's runs go through IO bindings.
+func (s *Session) Bound() bool { return s.device != nil }
