@@ -51,8 +51,10 @@ type devices struct {
 	why    string      // of the choice, for people
 	none   error       // why there is no GPU; nil where there is
 
-	mu       sync.Mutex    // guards promised
+	mu       sync.Mutex    // guards what follows
 	promised map[int]int64 // limits of the models on each GPU
+	others   map[int]int64 // at most in use by others, of the GPUs that models of many were placed on
+	contexts []*onnx.Context
 
 	stop func() // ends the watch over the GPUs; nil where there is none
 }
@@ -61,7 +63,7 @@ type devices struct {
 // have been loaded. What was asked for by name and is not there is an error
 // that says whether the GPU or the library lacks it, and what to do.
 func findDevices(c deviceChoice, library string) (*devices, error) {
-	d := &devices{promised: map[int]int64{}}
+	d := &devices{promised: map[int]int64{}, others: map[int]int64{}}
 	if c.cpu {
 		d.why, d.none = "CLARY_DEVICE=cpu", errors.New("CLARY_DEVICE is cpu")
 		return d, nil
@@ -121,6 +123,9 @@ func (d *devices) close() error {
 	if d.stop != nil {
 		d.stop()
 	}
+	for _, context := range d.contexts {
+		context.Close()
+	}
 	return d.system.Close()
 }
 
@@ -140,28 +145,41 @@ func (d *devices) rooms() ([]gpu.Room, error) {
 // place returns the device that a model is to run on, and keeps its limit for
 // it until release.
 func (d *devices) place(c deviceChoice, want gpu.Want) (runtime.Device, error) {
-	if c.cpu || d.system == nil && !c.cuda {
-		return runtime.Device{}, nil
-	}
-	if d.system == nil {
-		return runtime.Device{}, fmt.Errorf("device %s: %w", c.name, d.none)
-	}
-	if err := d.there(c.among); err != nil {
-		return runtime.Device{}, fmt.Errorf("device %s: %w", c.name, err)
+	if onCPU, err := d.choose(c); onCPU || err != nil {
+		return runtime.Device{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	device, err := d.best(c, want)
+	if err == nil {
+		d.promised[device.Index] += device.Limit
+	}
+	return device, err
+}
+
+// choose reports whether the choice is the CPU, and what is wrong with it.
+func (d *devices) choose(c deviceChoice) (onCPU bool, err error) {
+	if c.cpu || d.system == nil && !c.cuda {
+		return true, nil
+	}
+	if err = d.none; d.system != nil {
+		err = d.there(c.among)
+	}
+	if err != nil {
+		err = fmt.Errorf("device %s: %w", c.name, err)
+	}
+	return false, err
+}
+
+// best is the GPU that a model goes to, as things are. The error of one that has
+// no room leaves it told.
+func (d *devices) best(c deviceChoice, want gpu.Want) (runtime.Device, error) {
 	rooms, err := d.rooms()
 	if err != nil {
 		return runtime.Device{}, err
 	}
 	want.Among = c.among
-	device, err := gpu.Place(rooms, want)
-	if err != nil {
-		return runtime.Device{}, err
-	}
-	d.promised[device.Index] += device.Limit
-	return device, nil
+	return gpu.Place(rooms, want)
 }
 
 func (d *devices) release(device runtime.Device) {
@@ -213,20 +231,29 @@ func (s *Server) deviceConfig(a *artifact.Artifact) (artifact.Config, error) {
 	return c, err
 }
 
-// placed gives a model its device: it completes the options, and returns what
-// gives the device back. estimate is what the model will take of memory.
-func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, estimate int64) (release func(), err error) {
-	c, err := s.deviceConfig(a)
+// wanted is what a model asks for of a device. estimate is what it will take of
+// memory.
+func (s *Server) wanted(a *artifact.Artifact, estimate int64) (c artifact.Config, choice deviceChoice, want gpu.Want, err error) {
+	if c, err = s.deviceConfig(a); err != nil {
+		return c, choice, want, err
+	}
+	if choice, err = parseDevice(c.Device); err != nil {
+		return c, choice, want, err
+	}
+	want = gpu.Want{Fraction: c.GPUFraction, Estimate: estimate}
+	want.Bytes, err = gpuAmount("gpu_memory", c.GPUMemory)
+	return c, choice, want, err
+}
+
+// placed gives a model its device, of those in among where that is not nil: it
+// completes the options, and returns what gives the device back.
+func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, among []int) (release func(), err error) {
+	c, choice, want, err := s.wanted(a, gpuEstimate(a))
 	if err != nil {
 		return nil, err
 	}
-	choice, err := parseDevice(c.Device)
-	if err != nil {
-		return nil, err
-	}
-	want := gpu.Want{Fraction: c.GPUFraction, Estimate: estimate}
-	if want.Bytes, err = gpuAmount("gpu_memory", c.GPUMemory); err != nil {
-		return nil, err
+	if among != nil {
+		choice.among = among
 	}
 	workspace, err := gpuAmount("tensorrt.workspace", c.TensorRT.Workspace)
 	if err != nil {
@@ -285,5 +312,5 @@ func gpuEstimate(a *artifact.Artifact) int64 {
 	if err != nil {
 		return 0 // what is wrong with the file is for Open to say
 	}
-	return g.Steady()
+	return g.Steady() * int64(cmp.Or(a.Config.Streams, 1))
 }

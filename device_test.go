@@ -23,13 +23,15 @@ type gpuMachine struct {
 	log  string // of the provider options that ONNX Runtime was given
 	list string // the devices
 	fail string // what every Run fails with
+	take string // how many MiB of its GPU a session takes
 	env  []string
 }
 
 func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	t.Helper()
 	dir := t.TempDir()
-	m := &gpuMachine{t: t, dir: dir, log: filepath.Join(dir, "log"), list: filepath.Join(dir, "devices"), fail: filepath.Join(dir, "fail")}
+	m := &gpuMachine{t: t, dir: dir, log: filepath.Join(dir, "log"), list: filepath.Join(dir, "devices"), fail: filepath.Join(dir, "fail"),
+		take: filepath.Join(dir, "take")}
 	m.compile("libnvidia-ml.so.1", "testdata/gpu/nvml.c")
 	m.compile("libcuda.so.1", "testdata/gpu/cuda.c")
 	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
@@ -39,6 +41,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	m.compile("libonnxruntime.so.1", "testdata/gpu/onnxruntime.c", "-I", strings.TrimSpace(string(header)))
 	m.write(m.list, devices)
 	m.env = []string{"LD_LIBRARY_PATH=" + dir, "FAKE_NVML=" + m.list, "FAKE_ORT=" + library(t), "FAKE_CUDA_LOG=" + m.log, "FAKE_CUDA_FAIL=" + m.fail,
+		"FAKE_CUDA_TAKE=" + m.take,
 		"ORT_DYLIB_PATH=" + filepath.Join(dir, "libonnxruntime.so.1")}
 	return m
 }

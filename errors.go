@@ -74,7 +74,7 @@ func failureOf(err error, requestID string) failure {
 	case errors.Is(err, mme.ErrLoaded):
 		return failure{http.StatusConflict, "ConflictStatusException", err.Error(), false}
 	case errors.Is(err, mme.ErrMemory):
-		return failure{http.StatusInsufficientStorage, "InsufficientMemoryException", err.Error() + "; CLARY_MODEL_MEMORY sets how much there is", false}
+		return failure{http.StatusInsufficientStorage, "InsufficientMemoryException", noMemory(err), false}
 	case errors.Is(err, store.ErrRefused):
 		return failure{http.StatusFailedDependency, "FailedDependencyException", err.Error(), true}
 	case errors.Is(err, mme.ErrPassing), errors.Is(err, mme.ErrClosed):
@@ -155,4 +155,12 @@ func clip(message string) string {
 		}
 	}
 	return message
+}
+
+// noMemory says what to do where the pool that is full has a setting.
+func noMemory(err error) string {
+	if strings.Contains(err.Error(), " of "+hostPool) {
+		return err.Error() + "; CLARY_MODEL_MEMORY sets how much there is"
+	}
+	return err.Error()
 }

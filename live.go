@@ -60,6 +60,12 @@ func (s *Server) open(ctx context.Context, path string) (*live, error) {
 // ONNX Runtime must have been started. Everything is closed again, the
 // artifact too, when it fails, and when ctx ends.
 func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name string) (m *live, err error) {
+	return s.openOn(ctx, a, name, nil)
+}
+
+// openOn is openArtifact on one of these GPUs; nil: on what the settings and
+// clary.yaml say.
+func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, among []int) (m *live, err error) {
 	begin := time.Now()
 	options := s.sessionOptions(a)
 	m = &live{
@@ -82,7 +88,7 @@ func (s *Server) openArtifact(ctx context.Context, a *artifact.Artifact, name st
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
 		return m, err
 	}
-	if m.vacate, err = s.placed(a, &options, gpuEstimate(a)); err != nil {
+	if m.vacate, err = s.placed(a, &options, among); err != nil {
 		return m, err
 	}
 	m.device = options.Device

@@ -60,7 +60,7 @@ func newMany(s *Server) (*many, error) {
 		policy = &mme.GDSF{}
 	}
 	m.cache = mme.New(m.source, mme.Options{
-		Budget: mme.Bytes{hostPool: budget}, Policy: policy, Patience: cfg.ModelPatience, Idle: cfg.ModelIdle, Recheck: cfg.StoreRecheck,
+		Budget: mme.Bytes{hostPool: budget}, Room: m.source.room, Policy: policy, Patience: cfg.ModelPatience, Idle: cfg.ModelIdle, Recheck: cfg.StoreRecheck,
 		Pinned: func(name string) bool { return slices.Contains(cfg.ModelPinned, name) },
 	})
 	m.metrics = s.newMetrics("", m.admission)

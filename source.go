@@ -28,6 +28,7 @@ type source struct {
 	store   store.Store   // nil: none
 	disk    *store.Disk   // of what the store gave
 	learner learner
+	gpus    learner      // of what models take on a GPU
 	runs    atomic.Int64 // Runs begun so far: those during an opening blur what it took
 }
 
@@ -79,7 +80,13 @@ func (s *source) Prepare(ctx context.Context, name string, spec mme.Spec, progre
 		return nil, badModel{err}
 	}
 	p.measure()
-	return p, nil
+	select {
+	case <-s.started:
+		return p, nil
+	case <-ctx.Done():
+		p.Discard()
+		return nil, context.Cause(ctx)
+	}
 }
 
 // logEvery is how often a long fetch says how far it is.
@@ -118,6 +125,9 @@ type prepared struct {
 	artifact *artifact.Artifact
 	peak     int64 // bytes; 0 where the handler alone knows its model
 	steady   int64
+	gpu      runtime.Device // where it goes, if that is a GPU
+	there    int64          // bytes that it will take of it
+	wrong    error          // with where it is to go
 }
 
 // measure finds out what opening will take.
@@ -131,9 +141,14 @@ func (p *prepared) measure() {
 	}
 }
 
-// Estimate is the peak, as earlier models have taught.
+// Estimate is the peak, as earlier models have taught, and where the model goes
+// to a GPU what it takes there.
 func (p *prepared) Estimate() mme.Bytes {
-	return mme.Bytes{hostPool: p.source.learner.apply(p.peak)}
+	b := mme.Bytes{hostPool: p.source.learner.apply(p.peak)}
+	if p.pick(); p.gpu.CUDA {
+		b[p.gpu.String()] = p.there
+	}
+	return b
 }
 
 // Discard closes the artifact.
@@ -152,21 +167,26 @@ func (p *prepared) Discard() {
 // measures what it takes.
 func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 	s := p.source
-	select {
-	case <-s.started:
-	case <-ctx.Done():
+	if p.wrong != nil {
 		p.Discard()
-		return nil, nil, context.Cause(ctx)
+		return nil, nil, p.wrong
 	}
 	var m *live
 	var err error
-	took := s.measured(p, func() {
+	took := mme.Bytes{}
+	took[hostPool] = s.measured(p, func() {
 		// Threads that ONNX Runtime makes now inherit the priority for good.
+		background := inBackground
 		if o := s.server.sessionOptions(p.artifact); o.IntraOp > 1 || o.InterOp > 1 {
-			m, err = s.server.openArtifact(ctx, p.artifact, p.name)
+			background = func(f func()) { f() }
+		}
+		if !p.gpu.CUDA {
+			background(func() { m, err = s.server.openArtifact(ctx, p.artifact, p.name) })
 			return
 		}
-		inBackground(func() { m, err = s.server.openArtifact(ctx, p.artifact, p.name) })
+		took[p.gpu.String()] = s.measuredThere(p, func() {
+			background(func() { m, err = s.server.openOn(ctx, p.artifact, p.name, []int{p.gpu.Index}) })
+		})
 	})
 	if err != nil {
 		if p.held != nil {
@@ -184,7 +204,7 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 		giveBack()
 	}
 	s.server.logReady(m)
-	return m, mme.Bytes{hostPool: took}, nil
+	return m, took, nil
 }
 
 // memoryError lets what ran out of memory be the cache's error for that.

@@ -314,6 +314,10 @@ func (reg *registration[M]) info() Info {
 // Stats returns what has happened so far.
 func (c *Cache[M]) Stats() Stats {
 	c.mu.Lock()
+	used := maps.Clone(c.charged)
+	c.mu.Unlock()
+	rooms := c.rooms(used)
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Registered = len(c.regs)
@@ -322,7 +326,7 @@ func (c *Cache[M]) Stats() Stats {
 			s.Ready++
 		}
 	}
-	s.Used, s.Budget = maps.Clone(c.charged), maps.Clone(c.options.Budget)
+	s.Used, s.Budget = maps.Clone(c.charged), maps.Clone(c.budget(rooms))
 	return s
 }
 

@@ -147,3 +147,33 @@ func TestGDSFKeepsWhatIsSmallSlowAndUsed(t *testing.T) {
 		t.Errorf("after the eviction of %v a new one has %v: old uses do not fade", often, now)
 	}
 }
+
+// TestABoundThatOthersLeave: a pool of which others take some, more or less of
+// it as time goes.
+func TestABoundThatOthersLeave(t *testing.T) {
+	s := &source{}
+	others := int64(20)
+	c := newCache(t, s, mme.Options{Room: func(pool string) (free, all int64, bound bool) {
+		return 60 - others - s.bytes.Load(), 60 - others, pool == "host"
+	}})
+	load(t, c, "a", "b", "c") // 15 more than 20 of 40
+	if s := c.Stats(); s.Budget["host"] != 40 || s.Used["host"] != 30 {
+		t.Errorf("%+v", s)
+	}
+	load(t, c, "d")
+	if got := states(c); got != "a:evicted b:ready c:ready d:ready" {
+		t.Errorf("the fourth: %s", got)
+	}
+	others = 10
+	load(t, c, "e")
+	if got := states(c); got != "a:evicted b:ready c:ready d:ready e:ready" {
+		t.Errorf("there is more: %s", got)
+	}
+	others = 50
+	if err := c.Load(t.Context(), "f", ""); !errors.Is(err, mme.ErrMemory) || !strings.Contains(err.Error(), "10 bytes is all there is") {
+		t.Errorf("there is next to nothing: %v", err)
+	}
+	if got := ask(t, c, "b"); got != "b" || states(c) != "a:evicted b:ready c:ready d:ready e:ready" {
+		t.Errorf("%s, and %s", got, states(c))
+	}
+}

@@ -54,7 +54,8 @@ type Source[M io.Closer] interface {
 
 // A Prepared model is opened or discarded, once.
 type Prepared[M io.Closer] interface {
-	// Estimate is what opening takes at its peak.
+	// Estimate is what opening takes at its peak. It is asked just before
+	// Open, by which time earlier openings have ended.
 	Estimate() Bytes
 	// Open opens the model and tells what it takes from now on. One runs at
 	// a time. Whether it succeeds or fails, what was prepared is its own.
@@ -66,7 +67,11 @@ type Prepared[M io.Closer] interface {
 // Options say how a Cache behaves. The zero value has no bound and forgets
 // nothing.
 type Options struct {
-	Budget Bytes  // a pool that is not there has no bound
+	Budget Bytes // a pool that neither it nor Room knows has no bound
+	// Room asks how much of a pool is free at this moment, and how much of it
+	// models may have in all, for pools whose bound is what others leave, such
+	// as a GPU's; nil: there are none. It is called under no lock.
+	Room   func(pool string) (free, all int64, bound bool)
 	Policy Policy // who is evicted; nil: the least recently used
 	// Patience is how long an opening waits for models in use to become idle
 	// when it does not fit otherwise; then it is ErrMemory.

@@ -30,13 +30,12 @@ func (c *Cache[M]) open(res *residency[M], spec Spec) error {
 	if err != nil {
 		return err
 	}
-	// A model that does not fit at all is no reason to evict others.
-	estimate := prepared.Estimate()
 	if err := take(c.base, c.opening); err != nil {
 		prepared.Discard()
 		return err
 	}
 	defer func() { <-c.opening }()
+	estimate := prepared.Estimate()
 	c.mu.Lock()
 	res.state, res.estimate = Loading, estimate
 	c.mu.Unlock()
@@ -84,7 +83,7 @@ func (c *Cache[M]) opened(res *residency[M], spec Spec, err error) {
 		close(res.ready)
 		res.leases++ // as if used once: it has a priority, and its idle time begins
 		c.useLocked(res)
-		c.evictOver(Bytes{})
+		c.evictOver(c.options.Budget, Bytes{})
 		c.releaseLocked(res)
 		return
 	}
@@ -112,24 +111,30 @@ func (c *Cache[M]) opened(res *residency[M], spec Spec, err error) {
 // models in use as long as the Options' patience lasts. What exceeds the budget
 // by itself is refused before anything is evicted.
 func (c *Cache[M]) makeRoom(res *residency[M], need Bytes) error {
+	rooms := c.rooms(need)
+	c.mu.Lock()
+	budget := c.budget(rooms)
+	c.mu.Unlock()
 	for pool, n := range need {
-		if most, bound := c.options.Budget[pool]; bound && n > most {
+		if most, bound := budget[pool]; bound && n > most {
 			return fmt.Errorf("%w: it takes %s of %s and %s is all there is", ErrMemory, amount(n), pool, amount(most))
 		}
 	}
 	late := time.Now().Add(c.options.Patience)
 	for c.base.Err() == nil {
+		rooms = c.rooms(need)
 		c.mu.Lock()
-		lacking := c.over(c.charged, need)
+		budget = c.budget(rooms)
+		lacking := over(budget, c.charged, need)
 		if len(lacking) == 0 {
 			c.charge(res, need)
 			c.mu.Unlock()
 			return nil
 		}
-		coming := c.evictOver(need)
+		coming := c.evictOver(budget, need)
 		left := time.Until(late)
 		if !coming && left <= 0 {
-			err := c.noRoom(lacking[0], need)
+			err := c.noRoom(budget, lacking[0], need)
 			c.mu.Unlock()
 			return err
 		}
@@ -153,11 +158,44 @@ func (c *Cache[M]) makeRoom(res *residency[M], need Bytes) error {
 	return ErrClosed
 }
 
+// A room is a pool's whose bound is what others leave.
+type room struct {
+	pool      string
+	free, all int64
+}
+
+// rooms asks for those of these pools.
+func (c *Cache[M]) rooms(pools Bytes) (rooms []room) {
+	for pool := range pools {
+		if _, fixed := c.options.Budget[pool]; fixed || c.options.Room == nil {
+			continue
+		}
+		if free, all, bound := c.options.Room(pool); bound {
+			rooms = append(rooms, room{pool, free, all})
+		}
+	}
+	return rooms
+}
+
+// budget is what models may take of each pool that has a bound; of those whose
+// bound others leave, what they have and what is free.
+func (c *Cache[M]) budget(rooms []room) Bytes {
+	if len(rooms) == 0 {
+		return c.options.Budget
+	}
+	budget := Bytes{}
+	maps.Copy(budget, c.options.Budget)
+	for _, r := range rooms {
+		budget[r.pool] = min(c.charged[r.pool]+r.free, r.all)
+	}
+	return budget
+}
+
 // evictOver evicts idle models until need fits once they are closed, and
 // reports whether it does; where it would not with every idle one gone, it
 // evicts none. A need of nothing is for when a model took more than was
 // expected of it.
-func (c *Cache[M]) evictOver(need Bytes) bool {
+func (c *Cache[M]) evictOver(budget, need Bytes) bool {
 	left := maps.Clone(c.charged) // of what is not being closed
 	least := maps.Clone(c.charged)
 	for res := range c.resident {
@@ -168,15 +206,15 @@ func (c *Cache[M]) evictOver(need Bytes) bool {
 			subtract(least, res.bytes)
 		}
 	}
-	if len(need) > 0 && len(c.over(least, need)) > 0 {
+	if len(need) > 0 && len(over(budget, least, need)) > 0 {
 		return false
 	}
 	for {
-		over := c.over(left, need)
-		if len(over) == 0 {
+		lacking := over(budget, left, need)
+		if len(lacking) == 0 {
 			return true
 		}
-		victim := c.victim(over)
+		victim := c.victim(lacking)
 		if victim == nil {
 			return false
 		}
@@ -189,8 +227,8 @@ func (c *Cache[M]) evictOver(need Bytes) bool {
 
 // over lists the pools that need does not fit in beside what is taken; all
 // that hold too much where it is nothing.
-func (c *Cache[M]) over(taken, need Bytes) (pools []string) {
-	for pool, most := range c.options.Budget {
+func over(budget, taken, need Bytes) (pools []string) {
+	for pool, most := range budget {
 		if taken[pool]+need[pool] > most && (need[pool] > 0 || len(need) == 0) {
 			pools = append(pools, pool)
 		}
@@ -209,9 +247,9 @@ func subtract(from, bytes Bytes) {
 	}
 }
 
-func (c *Cache[M]) noRoom(pool string, need Bytes) error {
+func (c *Cache[M]) noRoom(budget Bytes, pool string, need Bytes) error {
 	return fmt.Errorf("%w: it takes %s of %s, %s are free of %s, and the rest is in use",
-		ErrMemory, amount(need[pool]), pool, amount(max(0, c.options.Budget[pool]-c.charged[pool])), amount(c.options.Budget[pool]))
+		ErrMemory, amount(need[pool]), pool, amount(max(0, budget[pool]-c.charged[pool])), amount(budget[pool]))
 }
 
 // victim returns the idle model to evict: of those that hold memory in one of

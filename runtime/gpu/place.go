@@ -15,8 +15,8 @@ type Room struct {
 	Promised int64 // limits of models that are placed there, used or not
 }
 
-// free is what nobody uses and nobody was promised.
-func (r Room) free() int64 { return min(r.Free, r.Total-r.Promised) }
+// Left is what nobody uses and nobody was promised.
+func (r Room) Left() int64 { return min(r.Free, r.Total-r.Promised) }
 
 // A Want is what a model asks for.
 type Want struct {
@@ -43,7 +43,7 @@ func Place(rooms []Room, w Want) (runtime.Device, error) {
 		if w.Among != nil && !slices.Contains(w.Among, r.Index) {
 			continue
 		}
-		if best < 0 || r.free() > rooms[best].free() {
+		if best < 0 || r.Left() > rooms[best].Left() {
 			best = i
 		}
 	}
@@ -54,9 +54,9 @@ func Place(rooms []Room, w Want) (runtime.Device, error) {
 	d := runtime.Device{CUDA: true, Index: r.Index, Limit: w.limit(r.Total)}
 	if need := max(d.Limit, w.Estimate); d.Limit > 0 && d.Limit < w.Estimate {
 		return d, fmt.Errorf("gpu: %w: the model takes about %s, and its part of %v is %s", runtime.ErrMemory, mib(w.Estimate), d, mib(d.Limit))
-	} else if need > r.free() {
+	} else if need > r.Left() {
 		return d, fmt.Errorf("gpu: %w: the model needs %s, and %v, which has the most room, has %s of %s that is neither used nor promised",
-			runtime.ErrMemory, mib(need), d, mib(max(r.free(), 0)), mib(r.Total))
+			runtime.ErrMemory, mib(need), d, mib(max(r.Left(), 0)), mib(r.Total))
 	}
 	return d, nil
 }

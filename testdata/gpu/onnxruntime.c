@@ -4,7 +4,8 @@
 //   FAKE_CUDA_LOG   a file that gets every provider option as "PROVIDER KEY=VALUE", in the order in which they come
 //   FAKE_CUDA_FAIL  a file: while it holds text, every Run and every opening fails with that text
 //   FAKE_CUDA_LOAD  text: the provider cannot be loaded, and says so
-//   FAKE_CUDA_TAKE  "FILE FROM": opening a model writes the file FROM over FILE, as if it took memory
+//   FAKE_CUDA_TAKE  a file with a number of MiB: a session takes so much of the GPU that its options name, in the list of
+//                   FAKE_NVML, and gives it back at its end
 //
 // As CUDA's libraries do, creating provider options, and sessions and the first run on a GPU, put handlers of its own for SIGTERM, SIGINT
 // and SIGSEGV in the place of what was there, without SA_ONSTACK.
@@ -22,7 +23,8 @@ static OrtApi api;
 static const OrtApi *real;
 static const OrtApiBase *base;
 
-static int on_gpu; // a session's options have been given a provider
+static int device_id; // of the CUDA provider's options that came last
+static int on_gpu;    // a session's options have been given a provider
 
 static void handler(int signal) { _exit(99); }
 
@@ -65,6 +67,8 @@ static OrtStatus *create_tensorrt(OrtTensorRTProviderOptionsV2 **out) { return c
 static void release_cuda(OrtCUDAProviderOptionsV2 *o) { free(o); }
 static void release_tensorrt(OrtTensorRTProviderOptionsV2 *o) { free(o); }
 static OrtStatus *update_cuda(OrtCUDAProviderOptionsV2 *o, const char *const *k, const char *const *v, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(k[i], "device_id") == 0) device_id = atoi(v[i]);
   return log_options("cuda", k, v, n);
 }
 static OrtStatus *update_tensorrt(OrtTensorRTProviderOptionsV2 *o, const char *const *k, const char *const *v, size_t n) {
@@ -89,32 +93,66 @@ static OrtStatus *providers(char ***out, int *n) {
 }
 static OrtStatus *release_providers(char **list, int n) { return NULL; }
 
-static void take_memory(void) {
-  const char *spec = getenv("FAKE_CUDA_TAKE");
-  char to[512], from[512];
-  if (spec == NULL || sscanf(spec, "%511s %511s", to, from) != 2) return;
-  FILE *in = fopen(from, "r"), *out = fopen(to, "w");
-  char text[4096];
-  size_t n = in == NULL ? 0 : fread(text, 1, sizeof text, in);
-  if (out != NULL) fwrite(text, 1, n, out);
+enum { most_sessions = 64 };
+static struct {
+  OrtSession *session;
+  int device;
+  long mib;
+} taken[most_sessions];
+
+// take_memory adds to what is used of a GPU.
+static void take_memory(int device, long mib) {
+  const char *path = getenv("FAKE_NVML");
+  char line[256], beside[512], uuid[96], rest[64];
+  if (path == NULL || mib == 0) return;
+  snprintf(beside, sizeof beside, "%s.new", path);
+  FILE *in = fopen(path, "r"), *out = fopen(beside, "w");
+  long total, used;
+  while (in != NULL && out != NULL && fgets(line, sizeof line, in) != NULL)
+    if (sscanf(line, "gpu %95s %ld %ld %63[^\n]", uuid, &total, &used, rest) == 4)
+      fprintf(out, "gpu %s %ld %ld %s\n", uuid, total, used + (device-- == 0 ? mib : 0), rest);
   if (in != NULL) fclose(in);
   if (out != NULL) fclose(out);
+  rename(beside, path);
+}
+
+static OrtStatus *opened(OrtStatus *s, OrtSession **session) {
+  const char *path = getenv("FAKE_CUDA_TAKE");
+  FILE *f = s != NULL || !on_gpu || path == NULL ? NULL : fopen(path, "r");
+  long mib = 0;
+  if (f == NULL) return s;
+  if (fscanf(f, "%ld", &mib) != 1) mib = 0;
+  fclose(f);
+  for (int i = 0; i < most_sessions; i++) {
+    if (taken[i].session != NULL) continue;
+    taken[i].session = *session;
+    taken[i].device = device_id;
+    taken[i].mib = mib;
+    break;
+  }
+  take_memory(device_id, mib);
+  return s;
+}
+
+static void release_session(OrtSession *session) {
+  real->ReleaseSession(session);
+  for (int i = 0; i < most_sessions; i++)
+    if (taken[i].session == session) {
+      take_memory(taken[i].device, -taken[i].mib);
+      taken[i].session = NULL;
+    }
 }
 
 static OrtStatus *create_session(const OrtEnv *env, const ORTCHAR_T *path, const OrtSessionOptions *o, OrtSession **out) {
   if (on_gpu) replace_handlers();
   OrtStatus *s = failure();
-  if (s != NULL) return s;
-  if (on_gpu) take_memory();
-  return real->CreateSession(env, path, o, out);
+  return s != NULL ? s : opened(real->CreateSession(env, path, o, out), out);
 }
 
 static OrtStatus *create_session_from_array(const OrtEnv *env, const void *data, size_t n, const OrtSessionOptions *o, OrtSession **out) {
   if (on_gpu) replace_handlers();
   OrtStatus *s = failure();
-  if (s != NULL) return s;
-  if (on_gpu) take_memory();
-  return real->CreateSessionFromArray(env, data, n, o, out);
+  return s != NULL ? s : opened(real->CreateSessionFromArray(env, data, n, o, out), out);
 }
 
 static void first_run(void) {
@@ -167,6 +205,7 @@ static const OrtApi *get_api(uint32_t version) {
   api.SessionOptionsAppendExecutionProvider_TensorRT_V2 = append_tensorrt;
   api.CreateSession = create_session;
   api.CreateSessionFromArray = create_session_from_array;
+  api.ReleaseSession = release_session;
   api.Run = run;
   api.RunWithBinding = run_bound;
   api.CreateMemoryInfo = memory_info;
