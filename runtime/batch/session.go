@@ -158,12 +158,11 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 // alone runs one call, which has its permits.
 func (s *Session) alone(c *call, session runtime.Session, permits int, lone bool) ([]runtime.Tensor, error) {
 	began := time.Now()
-	out, err := session.Run(c.ctx, c.in, c.out)
+	out, err := s.run(session, c, permits)
 	took := time.Since(began)
 	if permits > 1 {
 		s.wide.give()
 	}
-	s.ran(c.rows, took, err == nil && permits == 1)
 	s.pool.release(s, permits)
 	if lone && err == nil {
 		s.wide.lone(took)

@@ -20,6 +20,7 @@ type model struct {
 	delay time.Duration
 	hold  chan struct{} // nil, or what each run receives from
 	mixes bool          // each row's answer depends on the first's
+	sums  bool          // the answer is one number
 
 	mu      sync.Mutex // guards what follows
 	sizes   []int      // rows of each run
@@ -61,6 +62,9 @@ func (m *model) Run(ctx context.Context, in, _ []runtime.Tensor) ([]runtime.Tens
 	}
 	if m.delay > 0 {
 		time.Sleep(m.delay)
+	}
+	if m.sums {
+		return []runtime.Tensor{{Name: "y", Shape: []int{1}, Data: x[:1]}}, nil
 	}
 	y, text := make([]float32, len(x)), make([]string, len(x)/2)
 	for i, v := range x {

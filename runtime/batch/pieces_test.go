@@ -1,0 +1,73 @@
+package batch_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/batch"
+)
+
+// A large call is run in pieces that are as large as a run is short, and its
+// answer is that of one run.
+func TestALargeCallIsRunInPieces(t *testing.T) {
+	for delay, most := range map[time.Duration]int{time.Second: 8, 100 * time.Microsecond: 1 << 16} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &model{delay: delay}
+			s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+			in := rows(1, 1003)
+			want, err := (&model{}).Run(t.Context(), in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out []runtime.Tensor
+			for range 12 { // the memory of one answer is the next one's
+				if out, err = s.Run(t.Context(), in, out); err != nil {
+					t.Fatal(err)
+				}
+				if fmt.Sprint(out) != fmt.Sprint(want) {
+					t.Fatalf("in pieces of %v: %.300v, want %.300v", m.sizes, out, want)
+				}
+			}
+			if largest := slices.Max(m.sizes); largest > most || most > 8 && m.sizes[len(m.sizes)-1] != 1003 {
+				t.Errorf("runs of %v each have %v rows, want up to %d", delay, m.sizes, most)
+			}
+			if st := s.Stats(); st.Rows != 12*1003 || int(st.Runs) != len(m.sizes) {
+				t.Errorf("%+v after %d runs", st, len(m.sizes))
+			}
+		})
+	}
+}
+
+// What is wrong in one piece is the call's error, and a call that is cancelled
+// runs no further piece.
+func TestALargeCallEndsWithItsFirstPieceThatFails(t *testing.T) {
+	m := &model{}
+	s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+	in := rows(1, 100)
+	in[0].Data.([]float32)[60] = -1
+	if _, err := s.Run(t.Context(), in, nil); err != errNegative {
+		t.Errorf("%v, want %v", err, errNegative)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	held := &model{hold: make(chan struct{})}
+	s = batch.NewPool(1).Wrap(held, batch.Options{Rows: 8})
+	go func() { held.hold <- struct{}{}; cancel() }()
+	if _, err := s.Run(ctx, rows(1, 100), nil); err == nil || len(held.sizes) > 2 {
+		t.Errorf("%v after runs of %v", err, held.sizes)
+	}
+}
+
+// An output that has not one row for each of the input's is that of one run.
+func TestOutputsThatAreNotRowsAreOfOneRun(t *testing.T) {
+	m := &model{sums: true}
+	s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+	out, err := s.Run(t.Context(), rows(1, 100), nil)
+	if err != nil || len(out[0].Shape) != 1 || m.sizes[len(m.sizes)-1] != 100 {
+		t.Errorf("%v (%v), runs of %v", out, err, m.sizes)
+	}
+}
