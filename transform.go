@@ -55,7 +55,7 @@ func parseTransform(args, environ []string, out io.Writer) (*transformation, err
 	fs.StringVar(&t.join, "join-source", "None", "None or Input")
 	fs.StringVar(&t.zip, "compression", "None", "None or Gzip")
 	fs.BoolVar(&t.InferenceID, "generate-inference-id", false, "append SageMakerInferenceId and SageMakerInferenceTime to each record")
-	fs.StringVar(&t.shardOf, "shard", "", "`i/n`, this machine's part: 0/n to n-1/n; default: JOB_COMPLETION_INDEX and JOB_COMPLETIONS, if both are set")
+	fs.StringVar(&t.shardOf, "shard", "", "`i/n`, this machine's part: 0/n to n-1/n; default: JOB_COMPLETION_INDEX/JOB_COMPLETIONS, if they are set")
 	fs.IntVar(&t.Retries, "retries", 3, "of a request that failed for a passing reason")
 	fs.IntVar(&t.timeout, "timeout", 600, "seconds of one request")
 	rest, err := parseInterspersed(fs, args)
@@ -106,8 +106,11 @@ func (t *transformation) finish(env map[string]string) (err error) {
 		return errors.New("--max-concurrent, --retries and --timeout: want 0 or more")
 	}
 	t.MaxPayload, t.Timeout = t.payload<<20, time.Duration(t.timeout)*time.Second
-	if t.shardOf == "" && env["JOB_COMPLETION_INDEX"] != "" && env["JOB_COMPLETIONS"] != "" {
-		t.shardOf = env["JOB_COMPLETION_INDEX"] + "/" + env["JOB_COMPLETIONS"]
+	if index := env["JOB_COMPLETION_INDEX"]; t.shardOf == "" && index != "" {
+		if env["JOB_COMPLETIONS"] == "" {
+			return errors.New("JOB_COMPLETION_INDEX is set, and JOB_COMPLETIONS is not: set it to the Job's spec.completions, or give --shard")
+		}
+		t.shardOf = index + "/" + env["JOB_COMPLETIONS"]
 	}
 	if t.shardOf != "" {
 		index, count, _ := strings.Cut(t.shardOf, "/")
@@ -180,7 +183,7 @@ func (t *transformation) inProcess(ctx context.Context, h handler.Handler) (clos
 	cfg.Pipeline, cfg.MultiModel, cfg.ModelStore = "none", false, ""
 	cfg.IntraOpThreads = cmp.Or(cfg.IntraOpThreads, 1)
 	cfg.Workers = cmp.Or(cfg.Workers, cores())
-	cfg.Batching, cfg.ElasticOff = cmp.Or(cfg.Batching, "off"), true
+	cfg.ElasticOff = true
 	s := newServer(cfg, h, zap.NewNop())
 	if err := s.startRuntime(); err != nil {
 		return nil, err
