@@ -1,6 +1,7 @@
 package clary
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime/onnx"
 	"github.com/claryhq/clary/transform"
@@ -158,8 +158,12 @@ func transformCommand(h handler.Handler, args []string, stdout io.Writer) (err e
 	}
 	s, err := t.Run(ctx)
 	if s.Objects > 0 {
-		fmt.Fprintf(stdout, "%d objects, %d of them done before, %d failed; %d rows, %s in %.1f s, %.0f rows/s\n",
+		fmt.Fprintf(stdout, "%d objects, %d of them done before, %d failed; %d rows, %s in %.1f s, %.0f rows/s",
 			s.Objects, s.Resumed, s.Failed, s.Records, size(s.Bytes), s.Took.Seconds(), float64(s.Records)/max(s.Took.Seconds(), 1e-9))
+		if most, ok := mostResidentBytes(); ok {
+			fmt.Fprintf(stdout, "; %s of memory at most", size(most))
+		}
+		fmt.Fprintln(stdout)
 		for _, f := range s.Failures {
 			fmt.Fprintf(stdout, "failed: %s: %v\n", f.Object, f.Err)
 		}
@@ -180,7 +184,7 @@ func (t *transformation) inProcess(ctx context.Context, h handler.Handler) (clos
 	if t.model != "" {
 		cfg.Model = t.model
 	}
-	cfg.Pipeline, cfg.MultiModel, cfg.ModelStore = "none", false, ""
+	cfg.Pipeline, cfg.MultiModel, cfg.ModelStore, cfg.Batch = "none", false, "", true
 	cfg.IntraOpThreads = cmp.Or(cfg.IntraOpThreads, 1)
 	cfg.Workers = cmp.Or(cfg.Workers, cores())
 	cfg.ElasticOff = true
@@ -196,29 +200,54 @@ func (t *transformation) inProcess(ctx context.Context, h handler.Handler) (clos
 	if info, err := os.Stat(cmp.Or(m.artifact.Model, m.artifact.Dir)); err == nil {
 		t.Model = fmt.Sprintf("%s %d %d", cfg.Model, info.Size(), info.ModTime().UnixNano())
 	}
-	t.Invoke = func(ctx context.Context, req transform.Request) ([]byte, error) { return s.transformOne(ctx, m, req) }
+	l := s.local(m, t.ContentType, t.Accept)
+	if t.Split == transform.SplitLine && l.how != nil && l.how.cut.Head(nil, &l.how.request) == 0 {
+		t.Part = localPart
+	}
+	t.Invoke = l.invoke
 	return func() error { return errors.Join(m.Close(), onnx.Stop()) }, nil
 }
 
-// transformOne is a request of a batch transform in this process.
-func (s *Server) transformOne(ctx context.Context, m *live, req transform.Request) ([]byte, error) {
-	x := exchange{}
-	r := &handler.Request{ID: newRequestID(&x.id), Model: m.name, Inputs: m.inputs, Outputs: m.outputs, ContentType: req.ContentType,
-		Accept: req.Accept, Default: m.accept, Options: m.formats, Trailing: req.Trailing}
-	if r.Unasked = r.Accept == "" || r.Accept == "*/*"; r.Unasked {
-		r.Accept = cmp.Or(m.accept, "application/json")
+// localPart is how many bytes of rows are enough for one request in this
+// process, where nobody can tell how many requests there were: what is read,
+// run and written at the same time stays small.
+const localPart = 256 << 10
+
+// A local answers a batch transform's requests in this process.
+type local struct {
+	server *Server
+	live   *live
+	req    handler.Request // what each begins as
+	how    *rowWise        // nil where rows are not known to be independent
+}
+
+func (s *Server) local(m *live, contentType, accept string) *local {
+	x := &exchange{req: handler.Request{ContentType: contentType, Accept: accept}}
+	x.prepare(s, m)
+	return &local{s, m, x.req, s.inParts(m, &x.req)}
+}
+
+func (l *local) invoke(ctx context.Context, req transform.Request) ([]byte, error) {
+	s := l.server
+	scratch := s.scratch()
+	defer s.giveScratch(scratch)
+	var id [32]byte
+	template := l.req
+	template.ID = newRequestID(&id)
+	c := &call{server: s, live: l.live, template: &template, scratch: scratch}
+	o, err := c.do(ctx, req.Body)
+	if err != nil && s.cfg.Placeholder && l.how != nil && mendable(err) {
+		o, err = l.how.mend(ctx, c, req.Body, max(0, l.how.cut.Head(req.Body, &l.how.request)), err)
 	}
-	x.waiting.Context = ctx
-	reply, err := s.stages(handler.WithRequest(&x.waiting, r), m, req.Body)
 	switch {
 	case err == nil:
-		return reply.Body, nil
-	case errors.Is(err, codec.ErrEmpty) && emptyIsFine(err, req.ContentType):
+		return bytes.Clone(o.reply.Body), nil
+	case emptyIsFine(err, req.ContentType):
 		return nil, nil
 	}
-	status := failureOf(err, r.ID).status
+	status := failureOf(err, template.ID).status
 	if status == http.StatusInternalServerError {
-		return nil, &transform.StatusError{Status: http.StatusUnprocessableEntity, Message: err.Error()} // it would fail again
+		status = http.StatusUnprocessableEntity // it would fail again
 	}
 	return nil, &transform.StatusError{Status: status, Message: err.Error()}
 }

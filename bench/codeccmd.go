@@ -12,27 +12,25 @@ import (
 	"time"
 
 	"github.com/claryhq/clary/codec"
-	"github.com/claryhq/clary/runtime"
 )
 
 // A codecResult is what the codec does alone, on all cores, in rows a second.
 type codecResult struct{ Parse, Format float64 }
 
-// codecCommand parses and formats CSV of the iris model and nothing else.
+// codecCommand parses and formats CSV of a model and nothing else.
 func codecCommand(args []string) error {
 	f := flag.NewFlagSet("bench codec", flag.ContinueOnError)
+	model := f.String("model", "iris", "iris or digits")
 	rows := f.Int("rows", 10_000, "rows of a body")
 	seconds := f.Float64("for", 0.3, "seconds of each")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	body := rowsCSV(*rows)
-	want := []runtime.Info{{Name: "X", DType: runtime.Float32, Shape: []int{-1, 4}}}
-	scores := numbers(3 * *rows)
-	out := []runtime.Tensor{{Name: "label", Shape: []int{*rows}, Data: make([]int64, *rows)}, {Name: "probabilities", Shape: []int{*rows, 3}, Data: scores}}
-	for i := range scores {
-		scores[i] /= 8
+	made := irisCSV
+	if *model == "digits" {
+		made = digitsCSV
 	}
+	body, want, out := made(*rows)
 	parse, err := rate(*seconds, func() func() error {
 		return func() error {
 			_, err := codec.CSV{}.Decode(body, &codec.Request{Want: want})
@@ -84,12 +82,12 @@ func rate(seconds float64, worker func() func() error) (float64, error) {
 }
 
 // codecAlone runs codecCommand in a process of its own.
-func codecAlone(rows int, seconds float64) (r codecResult, err error) {
+func codecAlone(model string, rows int, seconds float64) (r codecResult, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return r, err
 	}
-	out, err := exec.Command(self, "codec", "-rows", fmt.Sprint(rows), "-for", fmt.Sprint(seconds)).Output()
+	out, err := exec.Command(self, "codec", "-model", model, "-rows", fmt.Sprint(rows), "-for", fmt.Sprint(seconds)).Output()
 	if err != nil {
 		return r, err
 	}

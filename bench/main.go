@@ -39,6 +39,7 @@ var suites = []suite{
 	{"overload", "three times the peak for 30 s", overload},
 	{"answers", "the same answers with and without batching", answers},
 	{"memory", "resident, idle and under large bodies", memory},
+	{"transform", "a batch transform in one process", transform},
 	{"models", "many models: a hit, a thousand at once, opening one", models},
 	{"isolation", "many models: what a small one notices of others being opened", isolation},
 	{"eviction", "many models: which one gives way", eviction},

@@ -48,7 +48,7 @@ func manyRows(b *bench) error {
 	var raw []rawResult
 	var codec []codecResult
 	parts := func() error {
-		r, err := codecAlone(rows, 0.2)
+		r, err := codecAlone("iris", rows, 0.2)
 		codec = append(codec, r)
 		return err
 	}

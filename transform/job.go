@@ -5,6 +5,7 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,10 @@ type Request struct {
 	Body        []byte
 	ContentType string
 	Accept      string // "" where nobody says
-	Trailing    bool   // whether rows of text shall end in a newline, the last one too
 }
 
 // An Invoke answers a request. It is called by several goroutines. The reply
-// is the caller's own. An error that passes is told by [StatusError].
+// is the caller's own, and rows of text end in a newline, the last one too. An error that passes is told by [StatusError].
 type Invoke func(ctx context.Context, req Request) ([]byte, error)
 
 // A Job is one data set's way through a model. The zero values of its fields
@@ -40,6 +40,7 @@ type Job struct {
 	Split               Split
 	Multi               bool // records of a request: as many as fit, or one
 	MaxPayload          int  // bytes of a request's body
+	Part                int  // bytes that are enough for a request of several records; 0: MaxPayload
 	MaxConcurrent       int  // requests at the same time
 	AssembleLine        bool // every record's result ends in a newline
 	Gzip                bool // the input is compressed
@@ -99,6 +100,10 @@ func (j *Job) Run(ctx context.Context) (Summary, error) {
 	return s, errors.Join(err, state.close(err == nil && len(r.failures) == 0))
 }
 
+// waitingBytes of small requests may be in memory besides those that are being
+// answered: the model does not wait for the disk.
+const waitingBytes = 8 << 20
+
 // A run is a Job at work.
 type run struct {
 	job      *Job
@@ -109,6 +114,7 @@ type run struct {
 	progress *progress
 	slots    chan struct{} // requests at the same time
 	held     chan struct{} // requests and replies in memory
+	part     int           // bytes of a request
 
 	mu       sync.Mutex // guards resumed and failures
 	resumed  int
@@ -147,7 +153,8 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		r.objects = mine
 	}
 	r.slots = make(chan struct{}, j.MaxConcurrent)
-	r.held = make(chan struct{}, 2*j.MaxConcurrent)
+	r.part = cmp.Or(j.Part, j.MaxPayload)
+	r.held = make(chan struct{}, 2*j.MaxConcurrent+waitingBytes/r.part)
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (r *run) object(ctx context.Context, o store.Object) (err error) {
 	}
 	r.progress.resume(part.at)
 
-	chunks := make(chan *chunk, 2*r.job.MaxConcurrent)
+	chunks := make(chan *chunk, cap(r.held))
 	read := make(chan error, 1)
 	go func() {
 		defer close(chunks)
@@ -78,7 +78,7 @@ func (r *run) object(ctx context.Context, o store.Object) (err error) {
 	if err != nil {
 		return errors.Join(err, part.note())
 	}
-	if err := r.out.Put(ctx, o.Name+".out", part.file, part.at.out); err != nil {
+	if err := r.publish(ctx, o.Name+".out", part); err != nil {
 		return err
 	}
 	if err := r.state.finish(o); err != nil {
@@ -86,6 +86,20 @@ func (r *run) object(ctx context.Context, o store.Object) (err error) {
 	}
 	r.state.drop(o)
 	return nil
+}
+
+// publish puts a part, which is whole, into the output; where that is a folder
+// with the part in it, by its name alone.
+func (r *run) publish(ctx context.Context, name string, p *part) error {
+	if folder, ok := r.out.(*store.Folder); ok {
+		if err := p.file.Sync(); err != nil {
+			return err
+		}
+		if moved, err := folder.Move(p.file.Name(), name); moved || err != nil {
+			return err
+		}
+	}
+	return r.out.Put(ctx, name, p.file, p.at.out)
 }
 
 // cut reads records, puts them together to requests and has them answered,
@@ -119,7 +133,7 @@ func (r *run) cut(ctx context.Context, o store.Object, reader io.Reader, from pl
 			c.output, c.err = r.answer(ctx, o, c)
 			c.body, c.inputs = nil, nil
 		}(c)
-		c = &chunk{first: c.records, body: make([]byte, 0, min(size+size/8, r.job.MaxPayload))}
+		c = &chunk{first: c.records, body: make([]byte, 0, min(size+size/8, r.part))}
 		return nil
 	}
 	for {
@@ -139,7 +153,7 @@ func (r *run) cut(ctx context.Context, o store.Object, reader io.Reader, from pl
 				return fmt.Errorf("record %d: %w", s.count, err)
 			}
 		}
-		if len(c.body) > 0 && (len(c.body)+len(sent) > r.job.MaxPayload || !r.job.Multi) {
+		if len(c.body) > 0 && (len(c.body)+len(sent) > r.part || !r.job.Multi) {
 			if err := send(); err != nil {
 				return err
 			}
@@ -165,7 +179,7 @@ func (r *run) answer(ctx context.Context, o store.Object, c *chunk) ([]byte, err
 	if c.records == c.first+1 {
 		where = fmt.Sprintf("record %d", c.records)
 	}
-	reply, err := r.retry(ctx, Request{Body: c.body, ContentType: r.job.ContentType, Accept: r.job.Accept, Trailing: !r.job.AssembleLine && r.data == nil})
+	reply, err := r.retry(ctx, Request{Body: c.body, ContentType: r.job.ContentType, Accept: r.job.Accept})
 	if err == nil && r.data != nil {
 		reply, err = r.data.output(o.Name, c.first, c.inputs, reply)
 	}

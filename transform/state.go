@@ -146,12 +146,12 @@ func (s *state) open(o store.Object) (p *part, err error) {
 	for lines := bufio.NewScanner(p.journal); lines.Scan(); {
 		var at place
 		n, _ := fmt.Sscanf(lines.Text(), "%d %d %d.", &at.in, &at.out, &at.records)
-		if torn = n != 3 || !strings.HasSuffix(lines.Text(), "."); torn || at.out > info.Size() {
+		if torn = n != 3 || !strings.HasSuffix(lines.Text(), ".") || at.out > info.Size(); torn {
 			break
 		}
 		p.at = at
 	}
-	if torn { // or the next line would begin behind half of one
+	if torn { // or the next line would begin behind half of one, or follow others' that were never true of this part
 		if err = p.journal.Truncate(0); err == nil {
 			err = p.note()
 		}

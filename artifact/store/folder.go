@@ -183,6 +183,35 @@ func (f *Folder) Put(ctx context.Context, name string, r io.ReaderAt, size int64
 	return nil
 }
 
+// Move gives a file that is in the folder already, under a hidden name, the
+// name of an object, which it replaces. It reports false for a file that is
+// elsewhere.
+func (f *Folder) Move(file, name string) (bool, error) {
+	if err := checkName(name); err != nil {
+		return false, err
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return false, err
+	}
+	from, err := filepath.Rel(f.dir, abs)
+	if err != nil || !filepath.IsLocal(from) {
+		return false, nil
+	}
+	if dir := path.Dir(name); dir != "." {
+		if err := f.root.MkdirAll(dir, 0o777); err != nil {
+			return false, f.explain(name, err)
+		}
+	}
+	switch err := f.root.Rename(from, name); {
+	case errors.Is(err, syscall.EXDEV): // another disk is mounted there
+		return false, nil
+	case err != nil:
+		return false, f.explain(name, err)
+	}
+	return true, nil
+}
+
 // A cancelReader ends when its context does.
 type cancelReader struct {
 	ctx context.Context

@@ -202,3 +202,36 @@ func TestAFolderIsNotLeft(t *testing.T) {
 		t.Errorf("List gives %q", got)
 	}
 }
+
+func TestMoveNamesAFileOfTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	f, err := store.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(dir, ".state", "a.part")
+	if err := os.MkdirAll(filepath.Dir(part), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"one", "another"} {
+		if err := os.WriteFile(part, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if moved, err := f.Move(part, "deep/a.out"); !moved || err != nil {
+			t.Fatal(moved, err)
+		}
+		if got, _ := read(t, f, "deep/a.out"); got != content {
+			t.Errorf("%q, want %q", got, content)
+		}
+	}
+	elsewhere := filepath.Join(t.TempDir(), "b")
+	if err := os.WriteFile(elsewhere, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := f.Move(elsewhere, "b.out"); moved || err != nil {
+		t.Errorf("a file of another folder: %v, %v", moved, err)
+	}
+	if _, err := f.Move(part, "../b.out"); !errors.Is(err, store.ErrName) {
+		t.Errorf("a name that leads out: %v", err)
+	}
+}
