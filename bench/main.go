@@ -56,6 +56,9 @@ type bench struct {
 	suite   string // the one that runs
 	rows    []row
 	bursts  []burst
+
+	programs string       // of the bench, where they are built already
+	gpu      *gpuSettings // of bench gpu
 }
 
 func main() {
@@ -72,6 +75,9 @@ func run(args []string) error {
 	if len(args) > 0 && args[0] == "codec" {
 		return codecCommand(args[1:])
 	}
+	if len(args) > 0 && args[0] == "gpu" {
+		return gpuCommand(args[1:])
+	}
 	b := &bench{}
 	var chosen, results string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -83,7 +89,7 @@ func run(args []string) error {
 	f.IntVar(&b.rounds, "rounds", 9, "rounds of what is promised")
 	f.BoolVar(&b.quick, "quick", false, "three rounds: to see whether it works, not to compare")
 	f.Usage = func() {
-		fmt.Fprintln(f.Output(), "Usage: bench [flags]            measure\n       bench load [flags]       send load to any server\n\nSuites:")
+		fmt.Fprintln(f.Output(), "Usage: bench [flags]            measure\n       bench load [flags]       send load to any server\n       bench gpu [flags]        measure on a GPU (bench/gpu.sh)\n\nSuites:")
 		for _, s := range suites {
 			fmt.Fprintf(f.Output(), "  %-10s %s\n", s.name, s.help)
 		}
@@ -96,7 +102,7 @@ func run(args []string) error {
 	if b.quick {
 		b.rounds = 3
 	}
-	todo, err := choose(chosen)
+	todo, err := choose(suites, chosen)
 	if err != nil {
 		return err
 	}
@@ -107,17 +113,17 @@ func run(args []string) error {
 	return b.all(todo, results)
 }
 
-func choose(names string) ([]suite, error) {
+func choose(among []suite, names string) ([]suite, error) {
 	if names == "" {
-		return suites, nil
+		return among, nil
 	}
 	var todo []suite
 	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(suites, func(s suite) bool { return s.name == name })
+		i := slices.IndexFunc(among, func(s suite) bool { return s.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no suite %q; -h lists them", name)
 		}
-		todo = append(todo, suites[i])
+		todo = append(todo, among[i])
 	}
 	return todo, nil
 }

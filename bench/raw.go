@@ -34,9 +34,10 @@ func (r rawResult) rowsPerSecond() float64 { return r.perSecond() * float64(r.Ba
 // cpuEach is the processor time of one row.
 func (r rawResult) cpuEach() float64 { return r.CPU / float64(r.Runs*r.Batch) }
 
-// raw opens a model for the raw loop, with intra threads for each run.
-func (b *bench) raw(model string, intra int) (*rawLoop, error) {
-	r := &rawLoop{cmd: exec.Command(b.program("raw"), b.library, model, strconv.Itoa(intra))}
+// raw opens a model for the raw loop, with intra threads for each run, and on a
+// GPU where a provider and its options follow.
+func (b *bench) raw(model string, intra int, provider ...string) (*rawLoop, error) {
+	r := &rawLoop{cmd: exec.Command(b.program("raw"), append([]string{b.library, model, strconv.Itoa(intra)}, provider...)...)}
 	r.cmd.Env = append(os.Environ(), "ORT_DISABLE_TELEMETRY=1")
 	r.cmd.Stderr = os.Stderr
 	var err error

@@ -18,6 +18,12 @@ import (
 
 // build compiles the programs of the bench.
 func (b *bench) build() error {
+	if b.programs != "" {
+		return nil
+	}
+	if b.gpu != nil {
+		return b.compile("raw")
+	}
 	out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.dir+"/", "./bench/echo", "./bench/naive", "./bench/bare").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)
@@ -45,7 +51,12 @@ func (b *bench) compile(name string) error {
 }
 
 // program is the path of a program that build made.
-func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
+func (b *bench) program(name string) string {
+	if b.programs != "" {
+		return filepath.Join(b.programs, name)
+	}
+	return filepath.Join(b.dir, name)
+}
 
 // A server is a process that answers /ping and /invocations.
 type server struct {

@@ -4,13 +4,17 @@
 // seconds, and the median and the 99th percentile of a run's time. All threads
 // run the same session; each has its own values, made once.
 //
-// The model has one float32 input whose open dimensions are taken as BATCH,
-// and outputs that are tensors.
+// The model has one input of float32 or float16, whose open dimensions are
+// taken as BATCH, and outputs that are tensors.
+//
+// "cuda" or "tensorrt" after INTRA, with options as KEY=VALUE behind it, runs
+// the model on a GPU; inputs are then in pinned memory.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "onnxruntime_c_api.h"
@@ -24,6 +28,8 @@ static OrtMemoryInfo *memory;
 static char *input_name;
 static char *output_names[MAX_OUTPUTS];
 static size_t outputs;
+static OrtMemoryInfo *pinned; // NULL: the model runs on the CPU
+static OrtAllocator *pinned_allocator;
 
 static void check(OrtStatus *status) {
   if (status == NULL) return;
@@ -61,12 +67,55 @@ static OrtValue *make_input(int batch) {
     if (shape[i] < 0) shape[i] = batch;
     count *= shape[i];
   }
+  ONNXTensorElementDataType element;
+  check(api->GetTensorElementType(info, &element));
   api->ReleaseTypeInfo(type);
-  float *data = malloc(count * sizeof(float));
-  for (size_t i = 0; i < count; i++) data[i] = (i * 7919 % 8000) / 1000.0f;
+  bool half = element == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+  size_t bytes = count * (half ? sizeof(uint16_t) : sizeof(float));
+  void *data;
+  if (pinned == NULL) data = malloc(bytes);
+  else check(api->AllocatorAlloc(pinned_allocator, bytes, &data));
+  for (size_t i = 0; i < count; i++) {
+    if (half) ((uint16_t *)data)[i] = 0x3c00; // 1
+    else ((float *)data)[i] = (i * 7919 % 8000) / 1000.0f;
+  }
   OrtValue *value;
-  check(api->CreateTensorWithDataAsOrtValue(memory, data, count * sizeof(float), shape, rank, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value));
+  check(api->CreateTensorWithDataAsOrtValue(pinned == NULL ? memory : pinned, data, bytes, shape, rank, element, &value));
   return value;
+}
+
+static void free_input(OrtValue *value) {
+  void *data;
+  check(api->GetTensorMutableData(value, &data));
+  api->ReleaseValue(value);
+  if (pinned == NULL) free(data);
+  else check(api->AllocatorFree(pinned_allocator, data));
+}
+
+// accelerate adds a GPU's provider with its options.
+static void accelerate(OrtSessionOptions *options, const char *provider, char **pairs, int n) {
+  const char *keys[32], *values[32];
+  if (n > 32) exit(2);
+  for (int i = 0; i < n; i++) {
+    char *at = strchr(pairs[i], '=');
+    if (at == NULL) exit(2);
+    *at = 0;
+    keys[i] = pairs[i];
+    values[i] = at + 1;
+  }
+  if (strcmp(provider, "tensorrt") == 0) {
+    OrtTensorRTProviderOptionsV2 *o;
+    check(api->CreateTensorRTProviderOptions(&o));
+    check(api->UpdateTensorRTProviderOptions(o, keys, values, n));
+    check(api->SessionOptionsAppendExecutionProvider_TensorRT_V2(options, o));
+    api->ReleaseTensorRTProviderOptions(o);
+    return;
+  }
+  OrtCUDAProviderOptionsV2 *o;
+  check(api->CreateCUDAProviderOptions(&o));
+  check(api->UpdateCUDAProviderOptions(o, keys, values, n));
+  check(api->SessionOptionsAppendExecutionProvider_CUDA_V2(options, o));
+  api->ReleaseCUDAProviderOptions(o);
 }
 
 static void *work(void *argument) {
@@ -86,10 +135,7 @@ static void *work(void *argument) {
     w->runs++;
   }
   pthread_barrier_wait(w->barrier);
-  void *data;
-  check(api->GetTensorMutableData(in, &data));
-  api->ReleaseValue(in);
-  free(data);
+  free_input(in);
   for (size_t i = 0; i < outputs; i++) api->ReleaseValue(out[i]);
   return NULL;
 }
@@ -130,8 +176,8 @@ static void burst(int threads, int batch, double seconds) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: raw LIBRARY MODEL INTRA\n");
+  if (argc < 4) {
+    fprintf(stderr, "usage: raw LIBRARY MODEL INTRA [cuda|tensorrt KEY=VALUE...]\n");
     return 2;
   }
   void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
@@ -150,9 +196,14 @@ int main(int argc, char **argv) {
   check(api->CreateSessionOptions(&options));
   check(api->SetIntraOpNumThreads(options, atoi(argv[3])));
   check(api->SetInterOpNumThreads(options, 1));
+  if (argc > 4) accelerate(options, argv[4], argv + 5, argc - 5);
   check(api->CreateSession(env, argv[2], options, &session));
   check(api->GetAllocatorWithDefaultOptions(&allocator));
   check(api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory));
+  if (argc > 4) {
+    check(api->CreateMemoryInfo("CudaPinned", OrtDeviceAllocator, 0, OrtMemTypeCPUOutput, &pinned));
+    check(api->CreateAllocator(session, pinned, &pinned_allocator));
+  }
   check(api->SessionGetInputName(session, 0, allocator, &input_name));
   check(api->SessionGetOutputCount(session, &outputs));
   if (outputs > MAX_OUTPUTS) return 1;

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestTheGPUsScriptRuns: its dry run, on the CPU, goes through every suite.
+func TestTheGPUsScriptRuns(t *testing.T) {
+	results := t.TempDir()
+	cmd := exec.Command("./gpu.sh", "--device", "cpu", "--small", "--", "-results", results)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	files, err := filepath.Glob(results + "/*.json")
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d results: %v", len(files), err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run struct{ Rows []row }
+	if err := json.Unmarshal(text, &run); err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]int{}
+	for _, r := range run.Rows {
+		rows[r.Suite]++
+	}
+	for _, s := range gpuSuites {
+		if rows[s.name] == 0 || !strings.Contains(string(out), s.name) {
+			t.Errorf("nothing of %s in\n%s", s.name, out)
+		}
+	}
+}
+
+// TestTheGPUsScriptJoinsPieces: a library in pieces is joined, and so is what
+// is missing said.
+func TestTheGPUsScriptJoinsPieces(t *testing.T) {
+	folder, work := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{"libonnxruntime.so.1.part-000": "one ", "libonnxruntime.so.1.part-001": "two"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("./gpu.sh", "--libraries", folder, "--small")
+	cmd.Env = append(os.Environ(), "CLARY_GPU_WORK="+work)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "no providers among the libraries") {
+		t.Errorf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(work, "lib", "libonnxruntime.so.1"))
+	if err != nil || string(text) != "one two" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
