@@ -23,6 +23,7 @@ type gpuMachine struct {
 	log  string // of the provider options that ONNX Runtime was given
 	list string // the devices
 	fail string // what every Run fails with
+	copy string // the error of every copy
 	take string // how many MiB of its GPU a session takes
 	env  []string
 }
@@ -31,7 +32,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	t.Helper()
 	dir := t.TempDir()
 	m := &gpuMachine{t: t, dir: dir, log: filepath.Join(dir, "log"), list: filepath.Join(dir, "devices"), fail: filepath.Join(dir, "fail"),
-		take: filepath.Join(dir, "take")}
+		copy: filepath.Join(dir, "copy"), take: filepath.Join(dir, "take")}
 	m.compile("libnvidia-ml.so.1", "testdata/gpu/nvml.c")
 	m.compile("libcuda.so.1", "testdata/gpu/cuda.c")
 	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
@@ -41,7 +42,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	m.compile("libonnxruntime.so.1", "testdata/gpu/onnxruntime.c", "-I", strings.TrimSpace(string(header)))
 	m.write(m.list, devices)
 	m.env = []string{"LD_LIBRARY_PATH=" + dir, "FAKE_NVML=" + m.list, "FAKE_ORT=" + library(t), "FAKE_CUDA_LOG=" + m.log, "FAKE_CUDA_FAIL=" + m.fail,
-		"FAKE_CUDA_TAKE=" + m.take,
+		"FAKE_CUDA_COPY=" + m.copy, "FAKE_CUDA_TAKE=" + m.take,
 		"ORT_DYLIB_PATH=" + filepath.Join(dir, "libonnxruntime.so.1")}
 	return m
 }
@@ -275,6 +276,14 @@ func TestGPUFailures(t *testing.T) {
 	}
 	if a := p.get("/ping"); a.status != http.StatusOK {
 		t.Errorf("ping: %d", a.status)
+	}
+	m.write(m.copy, "2") // out of memory
+	if a := p.invoke("text/csv", flower); a.status != http.StatusInsufficientStorage {
+		t.Errorf("a copy: %d %s", a.status, a.body)
+	}
+	m.write(m.copy, "")
+	if a := p.invoke("text/csv", flower); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 	m.write(m.fail, "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h ; file=f ; line=1 ; expr=e; ")
 	if a := p.invoke("text/csv", flower); a.status != http.StatusServiceUnavailable {

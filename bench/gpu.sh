@@ -27,7 +27,7 @@ cd "$(dirname "$0")/.."
 die() { echo "gpu.sh: $*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
-work=${CLARY_GPU_WORK:-$PWD/.cache/gpu}
+work=${GPU_BENCH_WORK:-$PWD/.cache/gpu}
 header() { go list -m -f '{{.Dir}}' github.com/yalue/onnxruntime_go; }
 
 # build FOLDER: the programs.

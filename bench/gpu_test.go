@@ -50,7 +50,7 @@ func TestTheGPUsScriptJoinsPieces(t *testing.T) {
 		}
 	}
 	cmd := exec.Command("./gpu.sh", "--libraries", folder, "--small")
-	cmd.Env = append(os.Environ(), "CLARY_GPU_WORK="+work)
+	cmd.Env = append(os.Environ(), "GPU_BENCH_WORK="+work)
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "no providers among the libraries") {
 		t.Errorf("%v: %s", err, out)

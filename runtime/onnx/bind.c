@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { out_of_memory = 2 }; // CUDA_ERROR_OUT_OF_MEMORY
+enum { out_of_memory = 2, little = 1 << 20 }; // CUDA_ERROR_OUT_OF_MEMORY
 
 // failed is a CUDA error of ours, in the words of ONNX Runtime's.
 static OrtStatus *failed(int code, const char *what) {
@@ -106,16 +106,28 @@ void unbind(clary_call *c) {
   if (c->stream != NULL) clary_gpu_end(c->device->gpu, c->stream);
 }
 
-// reserve makes room for a value on the GPU. What was there is of no use: every
-// run copies.
+// reserve makes room for a value on the GPU, of which a large one is not kept for
+// much smaller ones. What was there is of no use: every run copies.
 static OrtStatus *reserve(clary_call *c, clary_value *v, size_t bytes) {
-  if (v->there_room > bytes) return NULL;
+  if (v->there_room > bytes && (v->there_room < little || v->there_room / 8 <= bytes)) return NULL;
   give_back(c->device->alloc, v->there);
   v->there = NULL;
   v->there_room = 0;
   OrtStatus *s = ORT(AllocatorAlloc)(c->device->alloc, bytes + 1, &v->there);
   if (s == NULL) v->there_room = bytes + 1;
   return s;
+}
+
+bool clary_spare(clary_call *c) {
+  bool any = false;
+  for (size_t i = 0; i < c->input_count; i++) {
+    clary_value *v = &c->inputs[i];
+    any = any || v->there != NULL;
+    give_back(c->device->alloc, v->there);
+    v->there = NULL;
+    v->there_room = 0;
+  }
+  return any;
 }
 
 OrtStatus *clary_room(clary_call *c, clary_value *v, size_t bytes) {

@@ -40,3 +40,25 @@ func bindable(infos []runtime.Info) bool {
 
 // Bound reports whether the session's runs go through IO bindings.
 func (s *Session) Bound() bool { return s.device != nil }
+
+// executeAgain runs c once more without what idle calls keep on the GPU, if that
+// is anything, after it failed for want of memory there.
+func (s *Session) executeAgain(c *call, err error) error {
+	if s.spare() {
+		err = s.execute(c)
+	}
+	if err != nil && !c.fixed {
+		C.clary_spare(c.c)
+	}
+	return err
+}
+
+// spare gives up what idle calls keep on the GPU.
+func (s *Session) spare() (any bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.idle {
+		any = bool(C.clary_spare(c.c)) || any
+	}
+	return any
+}

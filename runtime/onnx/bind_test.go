@@ -129,6 +129,21 @@ func TestGraphsWantFixedShapes(t *testing.T) {
 	}
 }
 
+// TestWhatIdleCallsKeepIsGivenUp: for a run that finds no memory.
+func TestWhatIdleCallsKeepIsGivenUp(t *testing.T) {
+	s := opened(t, identity(runtime.Float32, "n"), Options{bind: true})
+	for _, n := range []int{1, 1 << 20, 1, 1 << 10} { // what was large does not stay for the small
+		run1(t, s, tensor(make([]float32, n), n))
+		if room := int(s.idle[0].inputs[0].there_room); room > 8*4*n+1<<20 {
+			t.Errorf("%d bytes on the GPU for %d", room, 4*n)
+		}
+	}
+	if !s.spare() || s.spare() {
+		t.Error("it was not given up, or twice")
+	}
+	run1(t, s, tensor(make([]float32, 3), 3))
+}
+
 func BenchmarkBoundOneRow(b *testing.B) {
 	for name, o := range map[string]Options{"ordinary": {}, "bound": {bind: true}, "graph": {bind: true, CUDA: CUDA{Graphs: []int{1}}}} {
 		b.Run(name, func(b *testing.B) {

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"unsafe"
@@ -113,6 +114,9 @@ func (s *Session) run(ctx context.Context, c *call, in, out []runtime.Tensor) ([
 	}
 	c.cancel.watch(ctx)
 	err := s.execute(c)
+	if s.device != nil && errors.Is(err, runtime.ErrMemory) {
+		err = s.executeAgain(c, err)
+	}
 	stopped := c.cancel.join()
 	c.pin.Unpin()
 	if stopped {

@@ -238,7 +238,11 @@ static OrtStatus *run_again(clary_call *c, OrtStatus *first) {
 
 OrtStatus *clary_run(clary_call *c) {
   OrtStatus *s = c->device != NULL ? copy_inputs(c) : make_inputs(c);
-  if (s == NULL) s = c->device != NULL ? run_bound(c) : run(c);
+  if (s != NULL) {
+    release(c, c->inputs, c->input_count);
+    return s;
+  }
+  s = c->device != NULL ? run_bound(c) : run(c);
   if (s != NULL && !c->graph && owns(c->outputs, c->output_count)) s = run_again(c, s);
   release(c, c->inputs, c->input_count);
   for (size_t i = 0; s == NULL && i < c->output_count; i++)

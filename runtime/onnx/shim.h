@@ -197,6 +197,9 @@ void clary_device_free(clary_device *d);
 OrtStatus *clary_bind(clary_call *c, clary_device *d);
 // clary_room makes room for an input of a bound call.
 OrtStatus *clary_room(clary_call *c, clary_value *v, size_t bytes);
+// clary_spare gives up what a bound call that does not run keeps on the GPU, and
+// reports whether that was anything. It must not have run as a graph.
+bool clary_spare(clary_call *c);
 // clary_graph names the CUDA graph that the next runs are, or "-1" for none.
 OrtStatus *clary_graph(clary_call *c, const char *id);
 

@@ -1,5 +1,6 @@
 // A stand-in for the driver's libcuda.so.1: copies are memcpy's, and the file that FAKE_CUDA_LOG names gets a line for
-// each, "copy in BYTES" or "copy out BYTES". A copy without a context, or on no stream, fails as the driver would.
+// each, "copy in BYTES" or "copy out BYTES". While the file that FAKE_CUDA_COPY names holds a number, copies fail with that
+// error. A copy without a context, or on no stream, fails as the driver would.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,14 @@ static int context, stream;
 static int copy(const char *way, void *to, const void *from, size_t n, void *on) {
   if (current == NULL) return invalid_context;
   if (on != &stream) return invalid_value;
-  const char *path = getenv("FAKE_CUDA_LOG");
-  FILE *f = path == NULL ? NULL : fopen(path, "a");
+  const char *path = getenv("FAKE_CUDA_COPY");
+  FILE *f = path == NULL ? NULL : fopen(path, "r");
+  int error = 0;
+  if (f != NULL && fscanf(f, "%d", &error) != 1) error = 0;
+  if (f != NULL) fclose(f);
+  if (error != 0) return error;
+  path = getenv("FAKE_CUDA_LOG");
+  f = path == NULL ? NULL : fopen(path, "a");
   if (f != NULL) {
     fprintf(f, "copy %s %zu\n", way, n);
     fclose(f);
