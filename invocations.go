@@ -3,10 +3,11 @@ package clary
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/pipeline"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Headers of the contract (§3.2, §3.3), in the form that http.Header keeps.
@@ -47,7 +49,9 @@ type exchange struct {
 	in     int // bytes of the body
 	out    int // bytes of the reply
 	status int
-	begun  bool // a stream's reply has been begun
+	begun  bool  // a stream's reply has been begun
+	named  bool  // the client gave the id
+	err    error // what the line says went wrong
 
 	waiting waiting
 	scratch *scratch
@@ -97,8 +101,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	}
 	reply, err := s.answer(w, r, x, find)
 	// Reading a body that fails ends the context too, though the client is there.
-	if gone := clientGone(r.Context()); err != nil && !x.begun && gone != nil && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
-		err = gone
+	if err != nil && !x.begun && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
+		err = cmp.Or(clientGone(r.Context()), err)
 	}
 	if !x.begun {
 		x.setHeaders(w.Header())
@@ -255,11 +259,11 @@ func (s *Server) stages(ctx context.Context, m *live, body []byte) (reply pipeli
 func (x *exchange) readHeaders(r *http.Request) error {
 	req := &x.req
 	req.Headers = r.Header
-	req.ContentType = r.Header.Get("Content-Type")
+	req.ContentType = first(r.Header, "Content-Type")
 	if req.ContentType == "" {
 		req.ContentType = "application/json"
 	}
-	if n := r.Header.Get(headerV2JSON); n != "" && n != "0" {
+	if n := first(r.Header, headerV2JSON); n != "" && n != "0" {
 		req.ContentType = v2Binary + n
 	}
 	for i, v := range r.Header["Accept"] {
@@ -268,15 +272,15 @@ func (x *exchange) readHeaders(r *http.Request) error {
 		}
 		req.Accept += v
 	}
-	req.TargetModel = r.Header.Get(headerTargetModel)
-	req.ID = r.Header.Get(headerInferenceID)
-	if req.ID == "" {
+	req.TargetModel = first(r.Header, headerTargetModel)
+	req.ID = first(r.Header, headerInferenceID)
+	if x.named = req.ID != ""; !x.named {
 		req.ID = newRequestID(&x.id)
 	} else if !visible(req.ID, 64) {
 		req.ID = newRequestID(&x.id)
 		return fmt.Errorf("%w X-Amzn-SageMaker-Inference-Id: want 1 to 64 printable ASCII characters", errHeader)
 	}
-	attributes := r.Header.Get(headerAttributes)
+	attributes := first(r.Header, headerAttributes)
 	if !visible(attributes, 1024) {
 		return fmt.Errorf("%w X-Amzn-SageMaker-Custom-Attributes: want at most 1024 printable ASCII characters", errHeader)
 	}
@@ -288,6 +292,14 @@ func (x *exchange) readHeaders(r *http.Request) error {
 		return fmt.Errorf("%w Accept: want at most 1024 printable ASCII characters", errHeader)
 	}
 	return nil
+}
+
+// first is h.Get for a key that is written as http.Header keeps it.
+func first(h http.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
 
 // visible reports whether s is at most n printable ASCII characters.
@@ -306,7 +318,8 @@ func visible(s string, n int) bool {
 // newRequestID makes an id, whose text lies in dst from then on.
 func newRequestID(dst *[32]byte) string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand: never fails
+	binary.LittleEndian.PutUint64(b[:], rand.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], rand.Uint64())
 	hex.Encode(dst[:], b[:])
 	return unsafe.String(&dst[0], len(dst))
 }
@@ -375,21 +388,42 @@ func (s *Server) logExchange(x *exchange, err error) {
 	if entry == nil {
 		return
 	}
-	fields := append(x.scratch.fields[:0],
-		zap.String("request_id", x.req.ID), zap.Int("status", x.status),
-		zap.String("content_type", x.req.ContentType), zap.Int("bytes_in", x.in), zap.Int("bytes_out", x.out),
-		zap.Duration("ms", time.Since(x.start)), zap.Duration("queue_ms", x.queue), zap.Duration("decode_ms", x.timing.Decode),
-		zap.Duration("run_ms", x.timing.Run), zap.Duration("encode_ms", x.timing.Encode))
-	if id := x.req.Header(headerInferenceID); id != "" {
-		fields = append(fields, zap.String("inference_id", x.req.ID))
-	}
-	if x.req.TargetModel != "" {
-		fields = append(fields, zap.String("target_model", x.req.TargetModel))
-	}
-	if err != nil {
-		fields = append(fields, zap.Error(err))
-	}
+	x.err = err
+	fields := append(x.scratch.fields[:0], zap.Inline(x))
 	entry.Write(fields...)
 	clear(fields)
 	x.scratch.fields = fields
+}
+
+// MarshalLogObject writes the line into a logger's fields.
+func (x *exchange) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	x.describe(e)
+	return nil
+}
+
+// describe says what the line says.
+func (x *exchange) describe(e interface {
+	AddString(key, value string)
+	AddInt(key string, value int)
+	AddDuration(key string, value time.Duration)
+}) {
+	e.AddString("request_id", x.req.ID)
+	e.AddInt("status", x.status)
+	e.AddString("content_type", x.req.ContentType)
+	e.AddInt("bytes_in", x.in)
+	e.AddInt("bytes_out", x.out)
+	e.AddDuration("ms", time.Since(x.start))
+	e.AddDuration("queue_ms", x.queue)
+	e.AddDuration("decode_ms", x.timing.Decode)
+	e.AddDuration("run_ms", x.timing.Run)
+	e.AddDuration("encode_ms", x.timing.Encode)
+	if x.named {
+		e.AddString("inference_id", x.req.ID)
+	}
+	if x.req.TargetModel != "" {
+		e.AddString("target_model", x.req.TargetModel)
+	}
+	if x.err != nil {
+		e.AddString("error", x.err.Error())
+	}
 }

@@ -28,7 +28,7 @@ type Server struct {
 	registry *prometheus.Registry
 	started  time.Time
 
-	listener net.Listener
+	listener *conns
 	http     http.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
@@ -67,7 +67,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 	}
 	base, cut := context.WithCancelCause(context.Background())
 	s := newServer(cfg, h, log)
-	s.listener, s.cut = listener, cut
+	s.listener, s.cut = newConns(listener), cut
 	if cfg.ManyModels() {
 		if s.many, err = newMany(s); err != nil {
 			return nil, errors.Join(err, listener.Close())
@@ -107,6 +107,12 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("listening", zap.String("addr", s.Addr().String()), zap.String("version", Version))
 	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
+
+	watching, unwatch := context.WithCancel(context.Background())
+	var watched sync.WaitGroup
+	watched.Go(func() { s.listener.watch(watching) })
+	defer watched.Wait()
+	defer unwatch()
 
 	failed := make(chan error, 3)
 	stopped := make(chan struct{})

@@ -38,7 +38,7 @@ func Run(ctx context.Context, h handler.Handler, m handler.Model, body []byte) (
 	in, err := h.InputFn(ctx, body, req.ContentType)
 	decoded := time.Now()
 	r.Timing.Decode = decoded.Sub(start)
-	if err == nil {
+	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func Run(ctx context.Context, h handler.Handler, m handler.Model, body []byte) (
 	out, err := h.PredictFn(ctx, in, m)
 	ran := time.Now()
 	r.Timing.Run = ran.Sub(decoded)
-	if err == nil {
+	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {

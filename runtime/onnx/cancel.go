@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// patience is how long a run goes before its context is watched: most are over
-// by then, and watching costs as much as a small run.
-const patience = time.Millisecond
+// patience is how often a run is looked at: one that is met twice has its
+// context watched. Most are over by then, and watching costs as much as a
+// small run, as would a timer for each.
+const patience = 4 * time.Millisecond
 
 // A canceller calls stop when a context is cancelled, for one context after
 // another. Whoever watches also joins, so that stop never runs on what has
@@ -16,37 +17,51 @@ const patience = time.Millisecond
 type canceller struct {
 	call  func()
 	fired chan struct{}
-	timer *time.Timer // begins the watch
+	timer *time.Timer // of looks
 
 	mu      sync.Mutex      // guards what follows
 	ctx     context.Context // nil while nothing is to be watched
 	unwatch func() bool     // nil until the watch has begun
+	looking bool            // the timer is set
+	count   int             // contexts so far
+	met     int             // the count at the last look
 }
 
 func newCanceller(stop func()) *canceller {
 	c := &canceller{fired: make(chan struct{}, 1)}
 	c.call = func() { stop(); c.fired <- struct{}{} }
-	c.timer = time.AfterFunc(time.Hour, c.begin)
+	c.timer = time.AfterFunc(time.Hour, c.look)
 	c.timer.Stop()
 	return c
 }
 
-// watch watches ctx from patience on, until join.
+// watch watches ctx until join, if that takes long.
 func (c *canceller) watch(ctx context.Context) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ctx = ctx
-	c.mu.Unlock()
-	c.timer.Reset(patience)
+	c.count++
+	if !c.looking {
+		c.looking = true
+		c.timer.Reset(patience)
+	}
 }
 
-// begin may come late, for the context after the one that it was meant for:
-// then that one's watch begins early.
-func (c *canceller) begin() {
+// look begins the watch of a context that was there at the last look, and
+// looks again while there are new ones.
+func (c *canceller) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx != nil && c.unwatch == nil {
+	known := c.met == c.count
+	c.met = c.count
+	switch {
+	case !known:
+		c.timer.Reset(patience)
+		return
+	case c.ctx != nil && c.unwatch == nil:
 		c.unwatch = context.AfterFunc(c.ctx, c.call)
 	}
+	c.looking = false
 }
 
 // join ends the watch, waiting for a stop that has begun, and reports whether
@@ -56,7 +71,6 @@ func (c *canceller) join() (stopped bool) {
 	unwatch := c.unwatch
 	c.ctx, c.unwatch = nil, nil
 	c.mu.Unlock()
-	c.timer.Stop()
 	if unwatch == nil || unwatch() {
 		return false
 	}
