@@ -10,7 +10,8 @@ import (
 )
 
 // isolation compares a small model's latencies while nothing else happens with
-// those while a network of 100 MB is loaded and unloaded every second.
+// those while a network of 100 MB is loaded and unloaded every second, by the
+// same server and by another process: what the latter costs is the machine's.
 func isolation(b *bench) error {
 	folder, err := filepath.Abs(b.cache)
 	if err != nil {
@@ -24,11 +25,17 @@ func isolation(b *bench) error {
 	if err != nil {
 		return err
 	}
-	s, err := b.clary("", []string{"SAGEMAKER_MULTI_MODEL=true", "CLARY_MODEL_ROOTS=" + folder + ":" + filepath.Dir(small)})
+	roots := folder + ":" + filepath.Dir(small)
+	s, err := b.many(roots)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
+	other, err := b.many(roots)
+	if err != nil {
+		return err
+	}
+	defer other.stop()
 	if _, err := s.load("small", small); err != nil {
 		return err
 	}
@@ -43,20 +50,26 @@ func isolation(b *bench) error {
 	}
 	for _, part := range []float64{0.5, 0.8} {
 		spec := load.Spec{Connections: 64, Seconds: 2.5, Warm: 0.3, Rate: part * top.PerSecond, Requests: requests}
-		var quiet, loading []load.Result
-		var loads loads
+		var quiet, loading, elsewhere []load.Result
+		var here, there loads
 		what := fmt.Sprintf("%.0f%% of the peak", part*100)
-		busy := s.collect(&loading, what+", loading", spec)
-		if err := interleave(b.rounds, s.collect(&quiet, what, spec), func() error { return loads.during(s, large, busy) }); err != nil {
+		busy, beside := s.collect(&loading, what+", loading", spec), s.collect(&elsewhere, what+", loading elsewhere", spec)
+		if err := interleave(b.rounds, s.collect(&quiet, what, spec), func() error { return here.during(s, large, busy) },
+			func() error { return there.during(other, large, beside) }); err != nil {
 			return err
 		}
 		b.report(row{What: what + ", 100 MB loaded every second: p99", Value: latencies(loading), Against: latencies(quiet) + ": nothing loaded",
 			Ratio: ratios(loading, quiet, func(l, q load.Result) float64 { return p99(l) / p99(q) }), Limit: map[float64]float64{0.5: 1.5}[part]})
+		b.report(row{What: what + ", the same loads by another process: p99", Value: latencies(elsewhere), Against: latencies(quiet) + ": nothing loaded",
+			Ratio: ratios(elsewhere, quiet, func(l, q load.Result) float64 { return p99(l) / p99(q) })})
 		b.report(row{What: what + ", 100 MB loaded every second: goodput", Value: fmt.Sprintf("%.0f/s", over(loading, perSecond)),
 			Against: fmt.Sprintf("%.0f/s: nothing loaded", over(quiet, perSecond)),
 			Ratio:   ratios(loading, quiet, func(l, q load.Result) float64 { return perSecond(l) / perSecond(q) }), Limit: map[float64]float64{0.8: 0.95}[part], Least: true})
-		b.report(row{What: what + ": the slowest /ping and GET /models meanwhile", Value: milli(loads.slowest.Seconds()), Against: fmt.Sprintf("50 ms; %d loads, median %s", len(loads.took), milli(median(loads.took))),
-			Ratio: loads.slowest.Seconds() / 50e-3, Limit: 1})
+		b.report(row{What: what + ", the same loads by another process: goodput", Value: fmt.Sprintf("%.0f/s", over(elsewhere, perSecond)),
+			Against: fmt.Sprintf("%.0f/s: nothing loaded", over(quiet, perSecond)),
+			Ratio:   ratios(elsewhere, quiet, func(l, q load.Result) float64 { return perSecond(l) / perSecond(q) })})
+		b.report(row{What: what + ": the slowest /ping and GET /models meanwhile", Value: milli(here.slowest.Seconds()), Against: fmt.Sprintf("50 ms; %d loads, median %s", len(here.took), milli(median(here.took))),
+			Ratio: here.slowest.Seconds() / 50e-3, Limit: 1})
 	}
 	return nil
 }

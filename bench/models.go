@@ -118,6 +118,13 @@ func warmHit(b *bench) error {
 // thousand keeps a thousand small models resident and asks them as people do:
 // a few often, most seldom.
 func thousand(b *bench) error {
+	if err := b.thousand("iris, a forest of 58 KB", "iris"); err != nil {
+		return err
+	}
+	return b.thousand("a linear classifier", "chain-classify")
+}
+
+func (b *bench) thousand(what, model string) error {
 	const n = 1000
 	folder, err := filepath.Abs("testdata/models")
 	if err != nil {
@@ -139,7 +146,7 @@ func thousand(b *bench) error {
 	mix := make([]load.Request, n)
 	for i := range mix {
 		name := fmt.Sprintf("m%d", i)
-		if _, err := s.load(name, filepath.Join(folder, "iris")); err != nil {
+		if _, err := s.load(name, filepath.Join(folder, model)); err != nil {
 			return err
 		}
 		mix[i] = invoke(name, body)
@@ -149,18 +156,19 @@ func thousand(b *bench) error {
 	if err != nil {
 		return err
 	}
-	bare, err := b.bareSessions(filepath.Join(folder, "iris", "model.onnx"), n)
+	bare, err := b.bareSessions(filepath.Join(folder, model, "model.onnx"), n)
 	if err != nil {
 		return err
 	}
 	each := (after - before) / n
-	b.report(row{What: "1,000 models of iris: memory of each", Value: fmt.Sprintf("%d KB", each>>10), Against: fmt.Sprintf("%d KB: a bare session", bare>>10),
+	what = "1,000 models, " + what
+	b.report(row{What: what + ": memory of each", Value: fmt.Sprintf("%d KB", each>>10), Against: fmt.Sprintf("%d KB: a bare session", bare>>10),
 		Ratio: float64(each) / float64(bare), Limit: 1.3})
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.cmd.Process.Pid))
 	if err != nil {
 		return err
 	}
-	b.report(row{What: "1,000 models of iris: threads of the process", Value: fmt.Sprint(len(threads)), Against: "64", Ratio: float64(len(threads)) / 64, Limit: 1})
+	b.report(row{What: what + ": threads of the process", Value: fmt.Sprint(len(threads)), Against: "64", Ratio: float64(len(threads)) / 64, Limit: 1})
 	spec := load.Spec{Connections: 64, Seconds: 0.6, Warm: 0.2, Requests: mix[:1]}
 	all := spec
 	all.Requests = mix
@@ -168,7 +176,7 @@ func thousand(b *bench) error {
 	if err := interleave(b.rounds, s.collect(&ones, "one of 1,000 models", spec), s.collect(&mixes, "a mix of 1,000 models", all)); err != nil {
 		return err
 	}
-	b.report(row{What: "1,000 models, Zipf: requests/s", Value: fmt.Sprintf("%.0f", over(mixes, perSecond)), Against: fmt.Sprintf("%.0f: one of them", over(ones, perSecond)),
+	b.report(row{What: what + ", Zipf: requests/s", Value: fmt.Sprintf("%.0f", over(mixes, perSecond)), Against: fmt.Sprintf("%.0f: one of them", over(ones, perSecond)),
 		Ratio: ratios(mixes, ones, func(m, o load.Result) float64 { return perSecond(m) / perSecond(o) }), Limit: 0.8, Least: true})
 	return nil
 }
