@@ -118,14 +118,7 @@ func warmHit(b *bench) error {
 // thousand keeps a thousand small models resident and asks them as people do:
 // a few often, most seldom.
 func thousand(b *bench) error {
-	if err := b.thousand("iris, a forest of 58 KB", "iris"); err != nil {
-		return err
-	}
-	return b.thousand("a linear classifier", "chain-classify")
-}
-
-func (b *bench) thousand(what, model string) error {
-	const n = 1000
+	const n, model, what = 1000, "iris", "1,000 models of iris"
 	folder, err := filepath.Abs("testdata/models")
 	if err != nil {
 		return err
@@ -161,7 +154,6 @@ func (b *bench) thousand(what, model string) error {
 		return err
 	}
 	each := (after - before) / n
-	what = "1,000 models, " + what
 	b.report(row{What: what + ": memory of each", Value: fmt.Sprintf("%d KB", each>>10), Against: fmt.Sprintf("%d KB: a bare session", bare>>10),
 		Ratio: float64(each) / float64(bare), Limit: 1.3})
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.cmd.Process.Pid))
