@@ -14,6 +14,13 @@ static OrtStatus *failed(int code, const char *what) {
   return ORT(CreateStatus)(code_fail, text);
 }
 
+// on_gpu reports whether memory is the GPU's own: not the host's that it reads.
+static bool on_gpu(const OrtMemoryInfo *m) {
+  unsigned type = 0;
+  if (m != NULL) ORT(MemoryInfoGetDeviceType)(m, &type);
+  return type == device_gpu && ORT(MemoryInfoGetDeviceMemType)(m) == device_memory;
+}
+
 // wanted sets on_device from where the session has its inputs and outputs.
 static OrtStatus *wanted(clary_device *d, size_t inputs, size_t outputs, bool forced) {
   const OrtMemoryInfo **infos = calloc(inputs + outputs + 1, sizeof *infos);
@@ -21,41 +28,41 @@ static OrtStatus *wanted(clary_device *d, size_t inputs, size_t outputs, bool fo
   OrtStatus *s = inputs == 0 ? NULL : ORT(SessionGetMemoryInfoForInputs)(d->session, infos, inputs);
   if (s == NULL && outputs > 0) s = ORT(SessionGetMemoryInfoForOutputs)(d->session, infos + inputs, outputs);
   for (size_t i = 0; s == NULL && i < inputs + outputs; i++) {
-    unsigned type = 0;
-    if (infos[i] != NULL) ORT(MemoryInfoGetDeviceType)(infos[i], &type);
-    d->on_device[i] = forced || type == device_gpu;
-    if (type == device_gpu && d->memory == NULL) d->memory = infos[i];
+    d->on_device[i] = forced || on_gpu(infos[i]);
+    if (d->on_device[i] && d->memory == NULL) d->memory = infos[i];
   }
   if (forced) d->memory = memory;
   free(infos);
   return s;
 }
 
-clary_device *clary_device_new(OrtSession *session, size_t inputs, size_t outputs, int index, bool forced, OrtStatus **s) {
+// settle makes what copies need. Pinned memory is what makes them fast, and
+// without it they are as right.
+static OrtStatus *settle(clary_device *d, int index, bool forced) {
+  OrtStatus *s = ORT(CreateAllocator)(d->session, d->memory, &d->alloc);
+  if (s != NULL) return s;
+  s = forced ? ORT(CreateCpuMemoryInfo)(device_allocator, mem_type_default, &d->pinned)
+             : ORT(CreateMemoryInfo)("CudaPinned", device_allocator, index, mem_type_cpu_output, &d->pinned);
+  if (s == NULL) s = ORT(CreateAllocator)(d->session, d->pinned, &d->pinned_alloc);
+  if (s == NULL) return NULL;
+  ORT(ReleaseStatus)(s);
+  if (d->pinned != NULL) ORT(ReleaseMemoryInfo)(d->pinned);
+  d->pinned = NULL;
+  return NULL;
+}
+
+clary_device *clary_device_new(OrtSession *session, size_t inputs, size_t outputs, int index, bool forced) {
   clary_device *d = calloc(1, sizeof *d + inputs + outputs);
   if (d == NULL) return NULL;
   d->session = session;
   d->on_device = (bool *)(d + 1);
-  *s = wanted(d, inputs, outputs, forced);
-  // Without the driver, or with nothing on the GPU, ONNX Runtime's own way is as good.
-  if (*s != NULL || d->memory == NULL || (!forced && clary_gpu_open(index, &d->gpu) != 0)) {
-    clary_device_free(d);
-    return NULL;
-  }
-  *s = ORT(CreateAllocator)(session, d->memory, &d->alloc);
-  if (*s != NULL) {
-    clary_device_free(d);
-    return NULL;
-  }
-  OrtStatus *pinned = forced ? ORT(CreateCpuMemoryInfo)(device_allocator, mem_type_default, &d->pinned)
-                             : ORT(CreateMemoryInfo)("CudaPinned", device_allocator, index, mem_type_cpu_output, &d->pinned);
-  if (pinned == NULL) pinned = ORT(CreateAllocator)(session, d->pinned, &d->pinned_alloc);
-  if (pinned == NULL) return d;
-  // Slower, and as right: copies of memory that is not pinned.
-  ORT(ReleaseStatus)(pinned);
-  if (d->pinned != NULL) ORT(ReleaseMemoryInfo)(d->pinned);
-  d->pinned = NULL;
-  return d;
+  OrtStatus *s = wanted(d, inputs, outputs, forced);
+  bool can = s == NULL && d->memory != NULL && (forced || clary_gpu_open(index, &d->gpu) == 0);
+  if (can) s = settle(d, index, forced);
+  if (can && s == NULL) return d;
+  if (s != NULL) ORT(ReleaseStatus)(s);
+  clary_device_free(d);
+  return NULL;
 }
 
 void clary_device_free(clary_device *d) {

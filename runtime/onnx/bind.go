@@ -14,13 +14,10 @@ import (
 // into it. What a binding cannot carry runs the ordinary way, strings and
 // sequences, and so does a model whose ends are all on the CPU.
 func (s *Session) bind(o Options) error {
-	var status *C.OrtStatus
 	if bindable(s.inputs) && bindable(s.outputs) {
-		s.device = C.clary_device_new(s.session, C.size_t(len(s.inputs)), C.size_t(len(s.outputs)), C.int(o.Device.Index), C.bool(o.bind), &status)
+		s.device = C.clary_device_new(s.session, C.size_t(len(s.inputs)), C.size_t(len(s.outputs)), C.int(o.Device.Index), C.bool(o.bind))
 	}
-	switch err := take(status); {
-	case err != nil:
-		return err
+	switch {
 	case s.device != nil:
 		live.Add(1)
 	case o.CUDA.Graphs != nil:

@@ -12,7 +12,7 @@ extern OrtAllocator *allocator; // the library's own; never freed
 
 #define ORT(name) ((name##Fn)api[slot_##name])
 
-enum { device_allocator = 0, mem_type_default = 0, mem_type_cpu_output = -1, device_gpu = 1, code_fail = 1 };
+enum { device_allocator = 0, mem_type_default = 0, mem_type_cpu_output = -1, device_gpu = 1, device_memory = 0, code_fail = 1 };
 
 // release drops the values of v that are not the call's own.
 void release(clary_call *c, clary_value *v, size_t n);

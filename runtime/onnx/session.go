@@ -155,7 +155,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	}
 	_, s.session = pointers(nil, s.binding)
 	if err = s.agree(); err == nil && (gpu || o.bind) {
-		err = s.bind(o)
+		err = withHandlers(func() error { return s.bind(o) })
 	}
 	if err != nil {
 		s.binding.Destroy()

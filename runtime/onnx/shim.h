@@ -72,6 +72,7 @@ typedef struct OrtIoBinding OrtIoBinding;
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
   X(318, GetTensorSizeInBytes, OrtStatus *, (const OrtValue *, size_t *))                      \
+  X(321, MemoryInfoGetDeviceMemType, unsigned, (const OrtMemoryInfo *))                        \
   X(380, SessionGetMemoryInfoForInputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
   X(381, SessionGetMemoryInfoForOutputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
   X(378, GetTensorData, OrtStatus *, (const OrtValue *, const void **))                        \
@@ -188,9 +189,10 @@ OrtStatus *clary_string_bytes(const OrtValue *v, size_t *n);
 OrtStatus *clary_strings(const OrtValue *v, void *bytes, size_t n, size_t *offsets, size_t count);
 
 // clary_device_new finds out where session wants its inputs and makes its
-// outputs. forced takes the CPU's memory for the GPU's. It returns NULL with *s
-// unset where it cannot be had: then no call is to be bound.
-clary_device *clary_device_new(OrtSession *session, size_t inputs, size_t outputs, int index, bool forced, OrtStatus **s);
+// outputs. forced takes the CPU's memory for the GPU's. It returns NULL where
+// nothing of it is on a GPU, or the GPU cannot be reached but by ONNX Runtime:
+// then no call is to be bound, and ONNX Runtime's own way is as right.
+clary_device *clary_device_new(OrtSession *session, size_t inputs, size_t outputs, int index, bool forced);
 void clary_device_free(clary_device *d);
 // clary_bind lets all runs of a call go through an IO binding: inputs are copied
 // to the GPU from pinned memory of the call's, and outputs from it into such.

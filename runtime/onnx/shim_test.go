@@ -43,7 +43,7 @@ _Static_assert(ONNX_TYPE_TENSOR == %d && ONNX_TYPE_SEQUENCE == %d && ONNX_TYPE_M
 _Static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING == 8, "another element type");
 _Static_assert(OrtDeviceAllocator == device_allocator && OrtMemTypeDefault == mem_type_default && OrtMemTypeCPUOutput == mem_type_cpu_output,
                "another kind of memory");
-_Static_assert(OrtMemoryInfoDeviceType_GPU == device_gpu && ORT_FAIL == code_fail && ORT_LOGGING_LEVEL_FATAL == 4, "another constant");
+_Static_assert(OrtMemoryInfoDeviceType_GPU == device_gpu && OrtDeviceMemoryType_DEFAULT == device_memory && ORT_FAIL == code_fail && ORT_LOGGING_LEVEL_FATAL == 4, "another constant");
 `, apiVersion, codeInvalidArgument, typeTensor, typeSequence, typeMap)
 	path := filepath.Join(t.TempDir(), "slots.c")
 	if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
