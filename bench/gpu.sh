@@ -9,7 +9,8 @@
 #
 #   --device cpu   a dry run of every step that the CPU can do, with bin/libonnxruntime.so.1; no folder is needed
 #   --small        a small network and short bursts
-#   FLAGS          of "bench gpu": -suite correct,speed,share,trouble; -results DIR; -networks DIR
+#   FLAGS          of "bench gpu": -suite correct,speed,share,trouble, -network squeezenet and -seconds 0.5 for parts of
+#                  it and shorter bursts, where a quarter of an hour is too long; -results DIR; -networks DIR
 #
 # The folder holds, each file whole or in pieces NAME.part-000, NAME.part-001, ..., which are joined in their order:
 #

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/claryhq/clary/bench/networks"
 	"github.com/claryhq/clary/runtime"
@@ -19,7 +21,7 @@ var gpuSuites = []suite{
 	{"trouble", "SIGTERM under load, no memory in a run, a lost GPU", gpuBench(gpuTrouble)},
 }
 
-// gpu is what the GPU's suites know beside the bench: cuda is false in a dry
+// gpuSettings are what the GPU's suites know beside the bench: cuda is false in a dry
 // run, which does on the CPU what can be done there, and promises nothing.
 type gpuSettings struct {
 	cuda     bool
@@ -27,17 +29,27 @@ type gpuSettings struct {
 	batches  []int
 	seconds  float64 // of a burst
 	cycles   int     // of loading and unloading
+	failed   []error // of suites
 }
 
+// gpuBench lets the other suites run though one fails: the machine may be there
+// only once.
 func gpuBench(run func(*bench, *gpuSettings) error) func(*bench) error {
-	return func(b *bench) error { return run(b, b.gpu) }
+	return func(b *bench) error {
+		if err := run(b, b.gpu); err != nil {
+			b.report(row{What: "FAILED", Value: strings.ReplaceAll(err.Error(), "\n", "; ")})
+			b.gpu.failed = append(b.gpu.failed, fmt.Errorf("%s: %w", b.suite, err))
+		}
+		return nil
+	}
 }
 
 // gpuCommand is bench gpu.
 func gpuCommand(args []string) error {
 	b := &bench{gpu: &gpuSettings{}}
-	var chosen, results, device string
+	var chosen, results, device, network string
 	var small bool
+	var seconds float64
 	f := flag.NewFlagSet("bench gpu", flag.ContinueOnError)
 	f.StringVar(&chosen, "suite", "", "suites to run, with commas between; all when empty")
 	f.StringVar(&device, "device", "cuda", "cuda, or cpu for a dry run of what the CPU can do")
@@ -46,6 +58,8 @@ func gpuCommand(args []string) error {
 	f.StringVar(&b.programs, "programs", "", "where the built programs of the bench are; they are built when empty")
 	f.StringVar(&b.cache, "networks", ".cache/networks", "where generated networks are kept")
 	f.StringVar(&results, "results", "bench/results", "where the JSON of the run goes")
+	f.StringVar(&network, "network", "", "the network to measure; all when empty")
+	f.Float64Var(&seconds, "seconds", 1, "how long a burst is")
 	f.BoolVar(&small, "small", false, "a small network and few rounds: to see whether it works")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -54,10 +68,16 @@ func gpuCommand(args []string) error {
 		return fmt.Errorf("-device is cuda or cpu, not %q", device)
 	}
 	*b.gpu = gpuSettings{cuda: device == "cuda", networks: []networks.Network{networks.SqueezeNet, networks.ResNet50},
-		batches: []int{1, 8, 32, 128}, seconds: 2, cycles: 100}
+		batches: []int{1, 8, 32, 128}, seconds: seconds, cycles: 100}
 	if b.rounds = 3; small {
 		b.rounds = 1
 		*b.gpu = gpuSettings{cuda: b.gpu.cuda, networks: []networks.Network{networks.Thumbnail}, batches: []int{1, 8}, seconds: 0.2, cycles: 5}
+	}
+	if network != "" {
+		b.gpu.networks = slices.DeleteFunc(b.gpu.networks, func(n networks.Network) bool { return n.Name != network })
+	}
+	if len(b.gpu.networks) == 0 {
+		return fmt.Errorf("-network is squeezenet or resnet50, not %q", network)
 	}
 	todo, err := choose(gpuSuites, chosen)
 	if err != nil {
@@ -75,7 +95,8 @@ func gpuCommand(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	return errors.Join(b.all(todo, results), onnx.Stop())
+	err = b.all(todo, results)
+	return errors.Join(err, errors.Join(b.gpu.failed...), onnx.Stop())
 }
 
 // A precision is what a network is run with.
@@ -134,7 +155,7 @@ func (g *gpuSettings) env(p precision, more ...string) []string {
 	return env
 }
 
-// atLeast is a limit that a dry run does not have.
+// limit is one that a dry run does not have.
 func (g *gpuSettings) limit(l float64) float64 {
 	if g.cuda {
 		return l

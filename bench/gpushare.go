@@ -198,7 +198,7 @@ func (b *bench) cycles(g *gpuSettings, s *server, used func() float64) error {
 		}
 	}
 	r := row{What: fmt.Sprintf("%d times loaded and unloaded: memory after the last", g.cycles), Value: mega(int64(last)),
-		Against: fmt.Sprintf("%s after the first, %s before, %s at most", mega(int64(first)), mega(int64(before)), mega(int64(most))), Ratio: last / first, Limit: g.limit(1.05)}
+		Against: fmt.Sprintf("%s after the first, %s before, %s at most", mega(int64(first)), mega(int64(before)), mega(int64(most))), Ratio: last / before, Limit: g.limit(1.05)}
 	b.report(r)
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 func gpuSpeed(b *bench, g *gpuSettings) error {
 	precisions := []precision{{name: "float32"}, {name: "TF32", tf32: true}, {name: "float16", float16: true}, {name: "float32, CUDA graphs", graphs: true},
 		{name: "TensorRT float16", tensorRT: true}}
+	var failed []error
 	for _, n := range g.networks {
 		for _, p := range precisions {
 			if !g.cuda && (p.tf32 || p.graphs || p.tensorRT) {
@@ -30,11 +31,11 @@ func gpuSpeed(b *bench, g *gpuSettings) error {
 			if err := b.gpuNetwork(g, n, p); errors.Is(err, onnx.ErrProvider) && p.tensorRT {
 				b.report(row{What: n.Name + " " + p.name, Value: "its libraries are not there: " + err.Error()})
 			} else if err != nil {
-				return fmt.Errorf("%s %s: %w", n.Name, p.name, err)
+				failed = append(failed, fmt.Errorf("%s %s: %w", n.Name, p.name, err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // A gpuCase is one network in one precision.

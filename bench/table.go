@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,9 @@ func (r row) limit() string {
 // report adds a row.
 func (b *bench) report(r row) {
 	r.Suite = b.suite
+	if math.IsNaN(r.Ratio) || math.IsInf(r.Ratio, 0) { // of what was not done once
+		r.Ratio = 0
+	}
 	b.rows = append(b.rows, r)
 }
 
