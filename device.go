@@ -265,6 +265,7 @@ func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, among []int
 	}
 	t := c.TensorRT
 	options.Device = device
+	options.Device.Limit /= int64(cmp.Or(a.Config.Streams, 1)) // each session has an arena of its own
 	options.Providers = c.Providers
 	options.Fallback = c.Fallback != nil && *c.Fallback
 	options.Fell = func(provider string, why error) {

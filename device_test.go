@@ -161,13 +161,14 @@ func TestProviderOptions(t *testing.T) {
 	m := newGPUMachine(t, twoGPUs)
 	dir := m.model(`device: cuda:0
 gpu_fraction: 0.25
+streams: 2
 providers: [openvino, tensorrt, cuda]
 fallback: true
 cuda: {tf32: true, conv_search: exhaustive, copy_stream: true}
 tensorrt: {fp16: true, engines: ` + m.dir + `/engines}
 `)
 	p := start(t, "serve", m.with("CLARY_CUDA=tf32=false"), dir)
-	for _, want := range []string{"cuda device_id=0\n", "cuda gpu_mem_limit=2147483648\n", "cuda arena_extend_strategy=kSameAsRequested\n", "cuda use_tf32=0\n",
+	for _, want := range []string{"cuda device_id=0\n", "cuda gpu_mem_limit=1073741824\n", "cuda arena_extend_strategy=kSameAsRequested\n", "cuda use_tf32=0\n",
 		"cuda cudnn_conv_algo_search=EXHAUSTIVE\n", "cuda do_copy_in_default_stream=0\n", "tensorrt trt_fp16_enable=1\n",
 		"tensorrt trt_engine_cache_path=" + m.dir + "/engines\n", "tensorrt trt_timing_cache_enable=1\n"} {
 		if !strings.Contains(m.options(), want) {

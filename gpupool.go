@@ -1,6 +1,7 @@
 package clary
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // way there first.
 func (p *prepared) pick() {
 	s := p.source.server
-	_, choice, want, err := s.wanted(p.artifact, p.source.gpus.apply(gpuEstimate(p.artifact)))
+	_, choice, want, err := s.wanted(p.artifact, p.source.gpus.apply(p.weights()))
 	if err == nil {
 		p.gpu, err = s.devices.pick(choice, want)
 	}
@@ -30,6 +31,9 @@ func (p *prepared) pick() {
 		p.there = p.gpu.Limit // kept for it, used or not
 	}
 }
+
+// weights is what the model's sessions take before they have run.
+func (p *prepared) weights() int64 { return p.steady * int64(cmp.Or(p.artifact.Config.Streams, 1)) }
 
 // pick returns the GPU with the most room; not one where the choice is the CPU.
 func (d *devices) pick(c deviceChoice, want gpu.Want) (runtime.Device, error) {
@@ -102,7 +106,7 @@ func (s *source) measuredThere(p *prepared, open func()) int64 {
 		return p.there
 	}
 	if s.runs.Load() == runs {
-		s.gpus.learn(gpuEstimate(p.artifact), took)
+		s.gpus.learn(p.weights(), took)
 	}
 	return took
 }
