@@ -42,6 +42,7 @@ func TestTheBudgetIsTheGPUs(t *testing.T) {
 		!strings.Contains(a.body, `clary_models_budget_bytes{pool="cuda:0"} 7.516192768e+09`) {
 		t.Error("the GPU's pool is not in the metrics")
 	}
+	want(t, "the server says so too", p.get("/"), 200, `"budgetByPool":{"cuda:0":7516192768,"host":`, `"memoryByPool":{"cuda:0":6291456000,`)
 	want(t, "ask a", p.ask("a", setosaRow), 200)
 
 	// A part that fits once b has gone, which was used less recently than a.

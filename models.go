@@ -212,6 +212,9 @@ func (m *many) describe(w http.ResponseWriter) {
 	stats := m.cache.Stats()
 	reply := map[string]any{"server": "clary " + Version, "registered": stats.Registered, "resident": stats.Ready,
 		"memoryBytes": stats.Used[hostPool], "budgetBytes": stats.Budget[hostPool]}
+	if len(stats.Budget) > 1 { // GPUs', too
+		reply["memoryByPool"], reply["budgetByPool"] = stats.Used, stats.Budget
+	}
 	if store := m.server.cfg.ModelStore; store != "" {
 		reply["store"] = store
 	}

@@ -171,8 +171,14 @@ func (c *gpuCase) runs(s *onnx.Session, threads, batch int, seconds float64) (ra
 	return r, errors.Join(errs...)
 }
 
-// overlap reports whether concurrent runs of one session overlap on the device.
+// overlap reports whether concurrent runs of one session overlap on the device,
+// and whether two sessions, each with streams of its own, do so more.
 func (c *gpuCase) overlap(s *onnx.Session) error {
+	second, err := onnx.Open(context.Background(), filepath.Join(c.dir, "model.onnx"), c.g.options(c.p))
+	if err != nil {
+		return err
+	}
+	defer second.Close()
 	one, err := c.runs(s, 1, 1, c.g.seconds)
 	if err != nil {
 		return err
@@ -181,8 +187,25 @@ func (c *gpuCase) overlap(s *onnx.Session) error {
 	if err != nil {
 		return err
 	}
-	c.b.report(row{What: c.what + " in process, batch 1, four runs at once: images/s", Value: fmt.Sprintf("%.0f", four.rowsPerSecond()),
-		Against: fmt.Sprintf("%.0f: one at a time", one.rowsPerSecond()), Ratio: four.rowsPerSecond() / one.rowsPerSecond()})
+	var other rawResult
+	failed := make(chan error, 1)
+	go func() {
+		var err error
+		other, err = c.runs(second, 2, 1, c.g.seconds)
+		failed <- err
+	}()
+	half, err := c.runs(s, 2, 1, c.g.seconds)
+	if err = errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	alone := one.rowsPerSecond()
+	for _, r := range []struct {
+		what string
+		rows float64
+	}{{"four runs at once", four.rowsPerSecond()}, {"four runs at once, of two sessions (streams: 2)", half.rowsPerSecond() + other.rowsPerSecond()}} {
+		c.b.report(row{What: c.what + " in process, batch 1, " + r.what + ": images/s", Value: fmt.Sprintf("%.0f", r.rows),
+			Against: fmt.Sprintf("%.0f: one at a time", alone), Ratio: r.rows / alone})
+	}
 	return nil
 }
 
