@@ -28,6 +28,8 @@ cd "$(dirname "$0")/.."
 die() { echo "gpu.sh: $*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
+export CGO_CFLAGS=${CGO_CFLAGS:--O2 -g -Wno-deprecated-declarations} # as the Makefile has it
+
 work=${GPU_BENCH_WORK:-$PWD/.cache/gpu}
 header() { go list -m -f '{{.Dir}}' github.com/yalue/onnxruntime_go; }
 
