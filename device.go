@@ -280,7 +280,7 @@ func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, among []int
 
 func cudaOptions(c artifact.Config, device runtime.Device) onnx.CUDA {
 	o := onnx.CUDA{ConvSearch: c.CUDA.ConvSearch, ConvWorkspace: c.CUDA.ConvWorkspace, TF32: c.CUDA.TF32, CopyStream: c.CUDA.CopyStream,
-		NHWC: c.CUDA.NHWC, Options: c.CUDA.Options}
+		NHWC: c.CUDA.NHWC, Bind: c.CUDA.Bind, Options: c.CUDA.Options}
 	if c.CUDA.Graphs && device.CUDA {
 		o.Graphs = append([]int{1}, c.Batches...)
 	}

@@ -202,6 +202,14 @@ func TestOneCopyEachWay(t *testing.T) {
 	}
 }
 
+func TestNoBinding(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("CLARY_CUDA=bind=false"), "testdata/models/iris")
+	if a := p.invoke("text/csv", flower); a.status != http.StatusOK || strings.Contains(m.options(), "copy in") {
+		t.Errorf("%d %s, %s", a.status, a.body, m.options())
+	}
+}
+
 // TestCUDAGraphs: they are asked for, recorded for the numbers of rows that are
 // warmed, and answer as runs do.
 func TestCUDAGraphs(t *testing.T) {

@@ -15,6 +15,7 @@ type CUDAConfig struct {
 	TF32          *bool             `yaml:"tf32"`
 	CopyStream    *bool             `yaml:"copy_stream"`
 	NHWC          *bool             `yaml:"nhwc"`
+	Bind          *bool             `yaml:"bind"`
 	Graphs        bool              `yaml:"graphs"`  // for one row and each of batches
 	Options       map[string]string `yaml:"options"` // by ONNX Runtime's names
 }

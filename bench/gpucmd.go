@@ -27,6 +27,7 @@ type gpuSettings struct {
 	cuda     bool
 	networks []networks.Network
 	batches  []int
+	clients  []int   // connections, of which the best counts
 	seconds  float64 // of a burst
 	cycles   int     // of loading and unloading
 	failed   []error // of suites
@@ -68,10 +69,10 @@ func gpuCommand(args []string) error {
 		return fmt.Errorf("-device is cuda or cpu, not %q", device)
 	}
 	*b.gpu = gpuSettings{cuda: device == "cuda", networks: []networks.Network{networks.SqueezeNet, networks.ResNet50},
-		batches: []int{1, 8, 32, 128}, seconds: seconds, cycles: 100}
+		batches: []int{1, 8, 32, 128}, clients: []int{1, 4, 16, 64}, seconds: seconds, cycles: 100}
 	if b.rounds = 3; small {
 		b.rounds = 1
-		*b.gpu = gpuSettings{cuda: b.gpu.cuda, networks: []networks.Network{networks.Thumbnail}, batches: []int{1, 8}, seconds: 0.2, cycles: 5}
+		*b.gpu = gpuSettings{cuda: b.gpu.cuda, networks: []networks.Network{networks.Thumbnail}, batches: []int{1, 8}, clients: []int{1, 4}, seconds: 0.2, cycles: 5}
 	}
 	if network != "" {
 		b.gpu.networks = slices.DeleteFunc(b.gpu.networks, func(n networks.Network) bool { return n.Name != network })
@@ -106,6 +107,7 @@ type precision struct {
 	tf32     bool
 	tensorRT bool
 	graphs   bool
+	unbound  bool
 }
 
 // options are those of a session on the device, or on the CPU.
@@ -115,7 +117,8 @@ func (g *gpuSettings) options(p precision, rows ...int) onnx.Options {
 		return o
 	}
 	o.Device = runtime.Device{CUDA: true}
-	o.CUDA = onnx.CUDA{TF32: &p.tf32, ConvSearch: "exhaustive"}
+	bind := !p.unbound
+	o.CUDA = onnx.CUDA{TF32: &p.tf32, ConvSearch: "exhaustive", Bind: &bind}
 	if p.graphs {
 		o.CUDA.Graphs = rows
 	}

@@ -20,11 +20,11 @@ import (
 // raw loop with the same settings, and through HTTP.
 func gpuSpeed(b *bench, g *gpuSettings) error {
 	precisions := []precision{{name: "float32"}, {name: "TF32", tf32: true}, {name: "float16", float16: true}, {name: "float32, CUDA graphs", graphs: true},
-		{name: "TensorRT float16", tensorRT: true}}
+		{name: "float32, without bindings", unbound: true}, {name: "TensorRT float16", tensorRT: true}}
 	var failed []error
 	for _, n := range g.networks {
 		for _, p := range precisions {
-			if !g.cuda && (p.tf32 || p.graphs || p.tensorRT) {
+			if !g.cuda && (p.tf32 || p.graphs || p.unbound || p.tensorRT) {
 				b.skipped(n.Name + " " + p.name)
 				continue
 			}
@@ -70,8 +70,8 @@ func (b *bench) gpuNetwork(g *gpuSettings, n networks.Network, p precision) erro
 			return err
 		}
 	}
-	if p.graphs {
-		return nil // the server's are the same session's
+	if p.graphs || p.unbound {
+		return nil // in process is enough to see the difference
 	}
 	if err := c.overlap(s); err != nil {
 		return err
@@ -109,8 +109,11 @@ func (c *gpuCase) inProcess(s *onnx.Session, batch int) (best float64, err error
 	}
 	r := row{What: fmt.Sprintf("%s in process, batch %d: images/s", c.what, batch), Value: fmt.Sprintf("%.0f", over(ours, rawResult.rowsPerSecond)),
 		Against: fmt.Sprintf("%.0f: raw, %d threads", over(loop, rawResult.rowsPerSecond), raw.Threads),
-		Ratio:   ratios(ours, loop, func(a, b rawResult) float64 { return a.rowsPerSecond() / b.rowsPerSecond() }), Limit: c.g.limit(0.95), Least: true}
-	if c.g.cuda && !s.Bound() {
+		Ratio:   ratios(ours, loop, func(a, b rawResult) float64 { return a.rowsPerSecond() / b.rowsPerSecond() }), Least: true}
+	if !c.p.unbound {
+		r.Limit = c.g.limit(0.95)
+	}
+	if c.g.cuda && !c.p.unbound && !s.Bound() {
 		r.Against += "; NOT BOUND"
 	}
 	c.b.report(r)
@@ -244,9 +247,9 @@ func (c *gpuCase) throughHTTP(best map[int]float64) error {
 }
 
 func (c *gpuCase) sent(clary *server, what string, batch int, raw, limit float64, requests []load.Request) error {
-	connections := []int{1, 4, 16, 64}
+	connections := c.g.clients
 	if batch > 8 {
-		connections = connections[:3] // of bodies of tens of megabytes
+		connections = connections[:min(3, len(connections))] // of bodies of tens of megabytes
 	}
 	var alone, best load.Result
 	at, most := 0, 0.0

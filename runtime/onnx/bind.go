@@ -26,6 +26,9 @@ func (s *Session) bind(o Options) error {
 	return nil
 }
 
+// binds reports whether a session is bound, which is on a GPU or not.
+func (o Options) binds(gpu bool) bool { return o.bind || gpu && (o.CUDA.Bind == nil || *o.CUDA.Bind) }
+
 func bindable(infos []runtime.Info) bool {
 	for i := range infos {
 		if infos[i].Kind != runtime.KindTensor || infos[i].DType == runtime.String {

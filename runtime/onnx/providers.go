@@ -23,6 +23,7 @@ type CUDA struct {
 	TF32          *bool  // whether float32 is multiplied with 10 bits of mantissa
 	CopyStream    *bool  // whether copies have a stream of their own beside the computation
 	NHWC          *bool  // whether the channels go last
+	Bind          *bool  // whether runs go through IO bindings; nil: they do
 	// Graphs are the numbers of rows whose runs are recorded as CUDA graphs and
 	// then replayed: at places of the GPU's memory that stay the same, one at a
 	// time. They need a model that CUDA runs from end to end and whose shapes are
@@ -128,6 +129,9 @@ func (o Options) checkProviders() error {
 	}
 	if o.CUDA.Options["enable_cuda_graph"] == "1" {
 		return errors.New("onnx: enable_cuda_graph is not an option to be given by itself: CUDA.Graphs sets it")
+	}
+	if o.CUDA.Graphs != nil && !o.binds(true) {
+		return errors.New("onnx: CUDA.Graphs wants CUDA.Bind")
 	}
 	if o.CUDA.Graphs != nil && !slices.Equal(o.wanted(), []string{"cuda"}) && !o.bind {
 		return fmt.Errorf("onnx: CUDA.Graphs wants the provider cuda alone, on a GPU, not %v on %v", o.wanted(), o.Device)

@@ -154,7 +154,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		return &statusError{message: err.Error()}
 	}
 	_, s.session = pointers(nil, s.binding)
-	if err = s.agree(); err == nil && (gpu || o.bind) {
+	if err = s.agree(); err == nil && o.binds(gpu) {
 		err = withHandlers(func() error { return s.bind(o) })
 	}
 	if err != nil {
