@@ -13,10 +13,14 @@
 //
 // The floors below, imports going down only:
 //
-//	pipeline       one request through a handler's stages
+//	transform      a data set through a model, record by record
+//	mme            many models within one budget of memory
+//	pipeline       one request through a handler's stages; chains of steps
 //	handler        what users write, its defaults, the gorgonia border
 //	codec          bytes in a media type <-> tensors
 //	artifact       model.tar.gz, layouts, clary.yaml
+//	artifact/store named objects in a folder or in S3, unpacked on a bounded disk
+//	runtime/gpu    which GPUs there are, and which one a model goes to
 //	runtime/batch  rows of concurrent requests run together
 //	runtime/onnx   ONNX Runtime through cgo
 //	runtime        what a tensor and a session are
