@@ -48,7 +48,7 @@ type generator struct {
 	family   int
 	epoll    int
 	conns    []conn
-	idle     []int // connections without a request; open loop
+	idle     []int // connections without a request, the longest so first; open loop
 	late     []due // requests without a connection; open loop
 	buf      []byte
 
@@ -292,8 +292,9 @@ func (g *generator) dispatch(now int64) error {
 		g.draw()
 	}
 	for len(g.late) > 0 && len(g.idle) > 0 {
-		i := g.idle[len(g.idle)-1]
-		g.idle = g.idle[:len(g.idle)-1]
+		// In turn: a server closes a connection that is never used.
+		i := g.idle[0]
+		g.idle = g.idle[1:]
 		d := g.late[0]
 		g.late = g.late[1:]
 		if err := g.start(i, d); err != nil {
