@@ -111,8 +111,9 @@ func (e *elastic) expire() {
 		e.timer.Reset(max(left, time.Second))
 		return
 	}
-	_ = e.session.Close() // nobody runs it; what it could say, nobody asked
-	e.session = nil
+	session := e.session
+	e.session, e.count = nil, 0
+	e.ended.Go(func() { _ = session.Close() }) // without the lock; what it could say, nobody asked
 }
 
 // close ends the opening and closes the session.

@@ -134,11 +134,14 @@ func alike(a, b runtime.Tensor, exact bool) bool {
 func near(a, b []float32) bool {
 	largest := 0.0
 	for _, v := range a {
-		largest = max(largest, math.Abs(float64(v)))
+		if d := math.Abs(float64(v)); d <= math.MaxFloat32 {
+			largest = max(largest, d)
+		}
 	}
 	for i := range a {
-		if d := math.Abs(float64(a[i]) - float64(b[i])); d > 1e-6*largest && !(a[i] != a[i] && b[i] != b[i]) {
-			return false
+		same := a[i] == b[i] || a[i] != a[i] && b[i] != b[i]
+		if d := math.Abs(float64(a[i]) - float64(b[i])); !same && !(d <= 1e-6*largest) {
+			return false // a NaN beside a number too
 		}
 	}
 	return true

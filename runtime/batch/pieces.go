@@ -2,6 +2,8 @@ package batch
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -78,9 +80,20 @@ func (s *Session) pieces(session runtime.Session, c *call, permits int) ([]runti
 // once runs the model once.
 func (s *Session) once(session runtime.Session, ctx context.Context, rows int, in, out []runtime.Tensor, permits int) ([]runtime.Tensor, error) {
 	began := time.Now()
-	out, err := session.Run(ctx, in, out)
+	out, err := try(ctx, session, in, out)
 	s.ran(rows, time.Since(began), err == nil && permits == 1)
 	return out, err
+}
+
+// try runs a session whose panic is an error: the permit is given back, and
+// who waits goes on.
+func try(ctx context.Context, session runtime.Session, in, out []runtime.Tensor) (_ []runtime.Tensor, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("batch: panic in the model: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return session.Run(ctx, in, out)
 }
 
 // view is n rows of t from row at on, in t's memory; dst's shape is used.

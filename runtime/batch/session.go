@@ -93,6 +93,7 @@ func (s *Session) Close() error { return errors.Join(s.wide.close(), s.Session.C
 // A call is one Run that waits or is being run.
 type call struct {
 	ctx     context.Context
+	due     time.Time // when it must have ended; zero is never
 	in, out []runtime.Tensor
 	rows    int  // 1 where it is not merged
 	merges  bool // with others of the same shapes
@@ -114,9 +115,9 @@ const (
 // that is cancelled while it waits returns at once, one that is in a batch
 // with others when that has ended.
 func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
-	c := call{ctx: ctx, in: in, out: out}
-	c.rows, c.merges = s.mergeable(in)
 	began := time.Now()
+	c := call{ctx: ctx, due: s.due(ctx, began), in: in, out: out}
+	c.rows, c.merges = s.mergeable(in)
 	s.pool.mu.Lock()
 	if err := s.late(&c, began); err != nil {
 		s.stats.Late++

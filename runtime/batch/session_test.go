@@ -3,128 +3,14 @@ package batch_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/batch"
 )
-
-// A model doubles its rows of two floats; a negative first element fails the
-// whole run. What it does can be watched and held up.
-type model struct {
-	delay time.Duration
-	hold  chan struct{} // nil, or what each run receives from
-	mixes bool          // each row's answer depends on the first's
-	sums  bool          // the answer is one number
-
-	mu      sync.Mutex // guards what follows
-	sizes   []int      // rows of each run
-	now     int        // runs going on
-	most    int
-	closed  bool
-	cancels int
-}
-
-var errNegative = errors.New("negative")
-
-func (m *model) Inputs() []runtime.Info {
-	return []runtime.Info{{Name: "x", DType: runtime.Float32, Shape: []int{-1, 2}}}
-}
-
-func (m *model) Outputs() []runtime.Info {
-	return []runtime.Info{{Name: "y", DType: runtime.Float32, Shape: []int{-1, 2}}, {Name: "text", DType: runtime.String, Shape: []int{-1}}}
-}
-
-func (m *model) Close() error { m.closed = true; return nil }
-
-func (m *model) Run(ctx context.Context, in, _ []runtime.Tensor) ([]runtime.Tensor, error) {
-	x := in[0].Data.([]float32)
-	m.mu.Lock()
-	m.sizes = append(m.sizes, len(x)/2)
-	m.now++
-	m.most = max(m.most, m.now)
-	m.mu.Unlock()
-	defer func() { m.mu.Lock(); m.now--; m.mu.Unlock() }()
-	if m.hold != nil {
-		select {
-		case <-m.hold:
-		case <-ctx.Done():
-			m.mu.Lock()
-			m.cancels++
-			m.mu.Unlock()
-			return nil, context.Cause(ctx)
-		}
-	}
-	if m.delay > 0 {
-		time.Sleep(m.delay)
-	}
-	if m.sums {
-		return []runtime.Tensor{{Name: "y", Shape: []int{1}, Data: x[:1]}}, nil
-	}
-	y, text := make([]float32, len(x)), make([]string, len(x)/2)
-	for i, v := range x {
-		if v < 0 {
-			return nil, errNegative
-		}
-		if y[i] = 2 * v; m.mixes {
-			y[i] += x[0]
-		}
-		text[i/2] = fmt.Sprint(y[i])
-	}
-	return []runtime.Tensor{{Name: "y", Shape: []int{len(x) / 2, 2}, Data: y}, {Name: "text", Shape: []int{len(x) / 2}, Data: text}}, nil
-}
-
-// rows is an input of n rows that begin at v.
-func rows(v float32, n int) []runtime.Tensor {
-	data := make([]float32, 2*n)
-	for i := range data {
-		data[i] = v + float32(i)
-	}
-	return []runtime.Tensor{{Name: "x", Shape: []int{n, 2}, Data: data}}
-}
-
-// answered checks the answer to rows(v, n).
-func answered(t *testing.T, out []runtime.Tensor, v float32, n int) {
-	t.Helper()
-	if len(out) != 2 || len(out[0].Shape) != 2 || out[0].Shape[0] != n || out[1].Shape[0] != n {
-		t.Errorf("%v, %d rows: got %v", v, n, out)
-		return
-	}
-	for i, got := range out[0].Data.([]float32) {
-		if want := 2 * (v + float32(i)); got != want {
-			t.Errorf("%v, %d rows: element %d is %v, want %v", v, n, i, got, want)
-		}
-	}
-	for i, got := range out[1].Data.([]string) {
-		if want := fmt.Sprint(2 * (v + float32(2*i+1))); got != want {
-			t.Errorf("%v, %d rows: text %d is %q, want %q", v, n, i, got, want)
-		}
-	}
-}
-
-// occupied returns a session of one permit whose model is in a run that ends
-// when something is received from hold; another 64 runs know what it takes.
-func occupied(t *testing.T, m *model, o batch.Options) (s *batch.Session, first chan error) {
-	s = batch.NewPool(1).Wrap(m, o)
-	for range 8 {
-		if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m.hold, m.sizes = make(chan struct{}), nil
-	first = make(chan error, 1)
-	go func() {
-		_, err := s.Run(t.Context(), rows(0, 1), nil)
-		first <- err
-	}()
-	synctest.Wait()
-	return s, first
-}
 
 func TestCallersThatWaitAreRunTogetherAndGetTheirOwnRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -319,202 +205,44 @@ func TestABatchWhoseMembersAreAllCancelledIsCancelled(t *testing.T) {
 	})
 }
 
-func TestOneHotModelDoesNotStarveAnother(t *testing.T) {
+// A panic of the model is the error of the call that made it; the permit is
+// there again, and its neighbours have their answers.
+func TestAPanicOfTheModelIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pool := batch.NewPool(1)
-		hot, cold := &model{delay: time.Second}, &model{delay: time.Second}
-		a, b := pool.Wrap(hot, batch.Options{}), pool.Wrap(cold, batch.Options{})
+		m := &model{}
+		s, first := occupied(t, m, batch.Options{Rows: 64})
 		var group sync.WaitGroup
-		for range 50 {
-			group.Go(func() { _, _ = a.Run(t.Context(), rows(1, 1), nil) })
-		}
-		synctest.Wait()
-		begin := time.Now()
-		if _, err := b.Run(t.Context(), rows(1, 1), nil); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(begin); took > 3*time.Second {
-			t.Errorf("it waited %v behind another model's queue", took)
-		}
-		group.Wait()
-	})
-}
-
-func TestRunsAreBounded(t *testing.T) {
-	pool := batch.NewPool(3)
-	models := []*model{{delay: time.Millisecond}, {delay: time.Millisecond}}
-	var now, most atomic.Int64
-	var group sync.WaitGroup
-	for i, m := range models {
-		s := pool.Wrap(m, batch.Options{Rows: 8 * i, Runs: 2})
-		for j := range 20 {
+		for i := range 4 {
 			group.Go(func() {
-				for k := range 10 {
-					n := now.Add(1)
-					most.Store(max(most.Load(), n))
-					v := float32(100*j + k)
-					out, err := s.Run(t.Context(), rows(v, 1), nil)
-					now.Add(-1)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					answered(t, out, v, 1)
+				v := float32(i)
+				if i == 2 {
+					v = panics
 				}
-			})
-		}
-	}
-	group.Wait()
-	for i, m := range models {
-		if m.most > 2 {
-			t.Errorf("model %d: %d runs at the same time, want 2 at most", i, m.most)
-		}
-	}
-}
-
-func TestACallThatCannotMeetItsDeadlineIsRefusedAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := &model{delay: 10 * time.Millisecond}
-		s := batch.NewPool(1).Wrap(m, batch.Options{Target: 35 * time.Millisecond})
-		for range 8 {
-			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var group sync.WaitGroup
-		var served, late atomic.Int64
-		for range 10 {
-			group.Go(func() {
-				begin := time.Now()
-				_, err := s.Run(t.Context(), rows(1, 1), nil)
-				switch {
-				case errors.Is(err, batch.ErrLate):
-					late.Add(1)
-					if time.Since(begin) > 0 {
-						t.Errorf("refused after %v", time.Since(begin))
+				out, err := s.Run(t.Context(), rows(v, 1), nil)
+				if i == 2 {
+					if err == nil || !strings.Contains(err.Error(), "session_test.go") && !strings.Contains(err.Error(), "model_test.go") {
+						t.Errorf("the one that panics got %v", err)
 					}
-				case err != nil:
+					return
+				}
+				if err != nil {
 					t.Error(err)
-				default:
-					served.Add(1)
-					if took := time.Since(begin); took > 40*time.Millisecond {
-						t.Errorf("served after %v", took)
-					}
+					return
 				}
-			})
-			synctest.Wait()
-		}
-		group.Wait()
-		if served.Load() < 3 || late.Load() < 5 {
-			t.Errorf("%d served, %d refused", served.Load(), late.Load())
-		}
-		if got := s.Stats().Late; got != late.Load() {
-			t.Errorf("%d counted as late, %d were", got, late.Load())
-		}
-	})
-}
-
-func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := &linear{each: 5 * time.Millisecond}
-		s := batch.NewPool(1).Wrap(slow, batch.Options{Rows: 64})
-		var group sync.WaitGroup
-		for range 8 {
-			group.Go(func() {
-				for range 20 {
-					if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-						t.Error(err)
-					}
-				}
+				answered(t, out, v, 1)
 			})
 		}
-		group.Wait()
-		merged := 0
-		for _, n := range slow.sizes {
-			if n > 2 {
-				t.Errorf("a run of %d rows, which cost as much as alone", n)
-			}
-			if n == 2 {
-				merged++
-			}
-		}
-		if merged > 8 {
-			t.Errorf("%d runs of two rows: a few show that they gain nothing", merged)
-		}
-	})
-}
-
-// linear is a model whose rows cost the same in any company.
-type linear struct {
-	model
-	each time.Duration
-}
-
-func (l *linear) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
-	time.Sleep(l.each * time.Duration(in[0].Shape[0]))
-	return l.model.Run(ctx, in, out)
-}
-
-func TestALoneCallerGetsAllCoresAndOthersTheirOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		narrow, wide := &model{delay: 8 * time.Millisecond}, &model{delay: 4 * time.Millisecond}
-		opened := 0
-		s := batch.NewPool(2).Wrap(narrow, batch.Options{Wide: func(context.Context) (runtime.Session, error) { opened++; return wide, nil }})
-		for range 10 {
-			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		}
-		if opened != 1 || len(wide.sizes) == 0 {
-			t.Errorf("opened %d times, used by %d runs", opened, len(wide.sizes))
-		}
-		before := len(wide.sizes)
-		var group sync.WaitGroup
-		for range 8 {
-			group.Go(func() {
-				for range 10 {
-					if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		group.Wait()
-		if n := len(wide.sizes) - before; n > 4 {
-			t.Errorf("%d of 80 runs of 8 callers were wide", n)
-		}
-		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if !wide.closed {
-			t.Error("the wide session is open after minutes without a caller")
+		close(m.hold)
+		group.Wait()
+		<-first
+		if _, err := s.Run(t.Context(), rows(panics, 1), nil); err == nil {
+			t.Error("alone: no error")
 		}
-		if err := s.Close(); err != nil || !narrow.closed {
-			t.Errorf("Close: %v, closed %v", err, narrow.closed)
+		if out, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+			t.Errorf("after it: %v", err)
+		} else {
+			answered(t, out, 1, 1)
 		}
 	})
-}
-
-func TestIndependent(t *testing.T) {
-	if err := batch.Independent(t.Context(), &model{}, true); err == nil {
-		t.Error("a model that refuses negative numbers passed on random ones")
-	}
-	if err := batch.Independent(t.Context(), &absolute{}, true); err != nil {
-		t.Errorf("independent rows: %v", err)
-	}
-	if err := batch.Independent(t.Context(), &absolute{model{mixes: true}}, true); err == nil {
-		t.Error("rows that depend on the first passed")
-	}
-}
-
-// absolute takes any number.
-type absolute struct{ model }
-
-func (a *absolute) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
-	x := in[0].Data.([]float32)
-	y := make([]float32, len(x))
-	for i, v := range x {
-		y[i] = max(v, -v)
-	}
-	return a.model.Run(ctx, []runtime.Tensor{{Name: "x", Shape: in[0].Shape, Data: y}}, out)
 }

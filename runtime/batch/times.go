@@ -29,11 +29,19 @@ func (t *table) learn(rows int, took time.Duration) {
 	if e.runs == 1 || e.runs <= tries && took < e.least {
 		e.least = took
 	}
-	if e.runs == 1 {
-		e.took = took
+	if e.runs <= tries {
+		e.took = e.least
 		return
 	}
 	e.took += (took - e.took) / 8
+}
+
+// doubt makes a run of so many rows look a little shorter: where nothing else
+// runs, only runs can show that a slow spell is over.
+func (t *table) doubt(rows int) {
+	if at := t.nearest(rows); at >= 0 {
+		t[at].took -= t[at].took / 16
+	}
 }
 
 // size is the entry for so many rows.
@@ -42,21 +50,27 @@ func size(rows int) int { return min(bits.Len(uint(rows-1)), len(table{})-1) }
 // of is what a run of so many rows is expected to take: as the nearest size
 // that is known, in proportion where that is larger. 0 is not known.
 func (t *table) of(rows int) time.Duration {
-	at := size(rows)
-	if t[at].took > 0 {
-		return t[at].took
+	at := t.nearest(rows)
+	if at < 0 {
+		return 0
 	}
-	for i := at - 1; i >= 0; i-- {
+	return t[at].took << max(size(rows)-at, 0) // no smaller batch is faster by the row
+}
+
+// nearest is the entry that tells most of a run of so many rows; -1 is none.
+func (t *table) nearest(rows int) int {
+	at := size(rows)
+	for i := at; i >= 0; i-- {
 		if t[i].took > 0 {
-			return t[i].took << (at - i) // no smaller batch is faster by the row
+			return i
 		}
 	}
 	for i := at + 1; i < len(t); i++ {
 		if t[i].took > 0 {
-			return t[i].took
+			return i
 		}
 	}
-	return 0
+	return -1
 }
 
 // short is a run that no caller minds waiting for, so that it is as large as
@@ -83,26 +97,26 @@ func (t *table) worth(most int) int {
 	return most
 }
 
-// deadline is when c must have ended; ok is false for never.
-func (s *Session) deadline(c *call, now time.Time) (at time.Time, ok bool) {
-	at, ok = c.ctx.Deadline()
+// due is when a call that comes now must have ended; zero is never.
+func (s *Session) due(ctx context.Context, now time.Time) time.Time {
+	at, ok := ctx.Deadline()
 	if t := s.options.Target; t > 0 && (!ok || now.Add(t).Before(at)) {
-		return now.Add(t), true
+		return now.Add(t)
 	}
-	return at, ok
+	return at
 }
 
 // late refuses a call that is not expected to end in time.
 func (s *Session) late(c *call, now time.Time) error {
-	at, ok := s.deadline(c, now)
-	if !ok {
+	if c.due.IsZero() {
 		return nil
 	}
 	if c.ctx.Err() != nil {
 		return fmt.Errorf("batch: %w", context.Cause(c.ctx))
 	}
 	expect := s.times.of(c.rows)
-	if s.rows > 0 || s.pool.free == 0 {
+	waits := s.rows > 0 || s.pool.free == 0
+	if waits {
 		// What waits before it, in batches as large as may be, on its share of
 		// the permits; and what runs now, half of which is over.
 		most := max(s.times.worth(s.options.Rows), 1)
@@ -111,20 +125,24 @@ func (s *Session) late(c *call, now time.Time) error {
 		expect = each*time.Duration(whole)/time.Duration(max(s.options.Runs, 1)) + each/2
 		expect = max(expect, s.times.of(c.rows))
 	}
-	if now.Add(expect).After(at) {
-		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), at.Sub(now).Round(time.Microsecond))
+	if now.Add(expect).After(c.due) {
+		if !waits {
+			s.times.doubt(c.rows)
+		}
+		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), c.due.Sub(now).Round(time.Microsecond))
 	}
 	return nil
 }
 
 // most is how many rows the batch that c leads may have: as many as make it
-// faster, and with a deadline no more than are expected to end in time.
+// faster, and no more than are expected to end in time where c itself is.
 func (s *Session) most(c *call) int {
 	most := s.times.worth(s.options.Rows)
-	now := time.Now()
-	if at, ok := s.deadline(c, now); ok {
-		for left := at.Sub(now); most > c.rows && s.times.of(most) > left; {
-			most /= 2
+	if !c.due.IsZero() {
+		if left := time.Until(c.due); s.times.of(c.rows) <= left {
+			for most > c.rows && s.times.of(most) > left {
+				most /= 2
+			}
 		}
 	}
 	return max(most, c.rows)

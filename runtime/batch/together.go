@@ -55,7 +55,7 @@ func (s *Session) together(b *batch, calls []*call, rows int) {
 		buf.in[i].Name = s.inputs[i].Name
 	}
 	began := time.Now()
-	out, err := s.Session.Run(ctx, buf.in, buf.out)
+	out, err := try(ctx, s.Session, buf.in, buf.out)
 	if err == nil {
 		buf.out = out
 		err = split(out, calls, rows)
@@ -70,7 +70,7 @@ func (s *Session) together(b *batch, calls []*call, rows int) {
 		s.pool.mu.Unlock()
 	}
 	for _, c := range calls {
-		c.out, c.err = s.Session.Run(c.ctx, c.in, c.out)
+		c.out, c.err = try(c.ctx, s.Session, c.in, c.out)
 		s.ran(c.rows, 0, false)
 	}
 }

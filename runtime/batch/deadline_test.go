@@ -1,0 +1,191 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claryhq/clary/runtime"
+	"github.com/claryhq/clary/runtime/batch"
+)
+
+func TestACallThatCannotMeetItsDeadlineIsRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{delay: 10 * time.Millisecond}
+		s := batch.NewPool(1).Wrap(m, batch.Options{Target: 35 * time.Millisecond})
+		for range 8 {
+			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var group sync.WaitGroup
+		var served, late atomic.Int64
+		for range 10 {
+			group.Go(func() {
+				begin := time.Now()
+				_, err := s.Run(t.Context(), rows(1, 1), nil)
+				switch {
+				case errors.Is(err, batch.ErrLate):
+					late.Add(1)
+					if time.Since(begin) > 0 {
+						t.Errorf("refused after %v", time.Since(begin))
+					}
+				case err != nil:
+					t.Error(err)
+				default:
+					served.Add(1)
+					if took := time.Since(begin); took > 40*time.Millisecond {
+						t.Errorf("served after %v", took)
+					}
+				}
+			})
+			synctest.Wait()
+		}
+		group.Wait()
+		if served.Load() < 3 || late.Load() < 5 {
+			t.Errorf("%d served, %d refused", served.Load(), late.Load())
+		}
+		if got := s.Stats().Late; got != late.Load() {
+			t.Errorf("%d counted as late, %d were", got, late.Load())
+		}
+	})
+}
+
+func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &linear{each: 5 * time.Millisecond}
+		s := batch.NewPool(1).Wrap(slow, batch.Options{Rows: 64})
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for range 20 {
+					if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		merged := 0
+		for _, n := range slow.sizes {
+			if n > 2 {
+				t.Errorf("a run of %d rows, which cost as much as alone", n)
+			}
+			if n == 2 {
+				merged++
+			}
+		}
+		if merged > 8 {
+			t.Errorf("%d runs of two rows: a few show that they gain nothing", merged)
+		}
+	})
+}
+
+// linear is a model whose rows cost the same in any company.
+type linear struct {
+	model
+	each time.Duration
+}
+
+func (l *linear) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
+	time.Sleep(l.each * time.Duration(in[0].Shape[0]))
+	return l.model.Run(ctx, in, out)
+}
+
+// The context's deadline counts as the target does, the earlier of them.
+func TestADeadlineCountsAsATargetDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := batch.NewPool(1).Wrap(&model{delay: 10 * time.Millisecond}, batch.Options{})
+		for range 8 {
+			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for left, late := range map[time.Duration]bool{5 * time.Millisecond: true, 15 * time.Millisecond: false} {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			if _, err := s.Run(ctx, rows(1, 1), nil); errors.Is(err, batch.ErrLate) != late {
+				t.Errorf("%v left: %v", left, err)
+			}
+			cancel()
+		}
+	})
+}
+
+// What a model took when it was cold, or in a slow spell, does not shut it off:
+// where nothing else runs, a call is tried now and then.
+func TestASlowSpellIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{delay: time.Second}
+		s := batch.NewPool(1).Wrap(m, batch.Options{Target: 50 * time.Millisecond})
+		served := func(calls int) (n int) {
+			for range calls {
+				if _, err := s.Run(t.Context(), rows(1, 1), nil); err == nil {
+					n++
+				} else if !errors.Is(err, batch.ErrLate) {
+					t.Fatal(err)
+				}
+			}
+			return n
+		}
+		if served(1) != 1 {
+			t.Fatal("the first call was refused")
+		}
+		if n := served(200); n > 20 {
+			t.Errorf("%d of 200 calls were run that could not be in time", n)
+		}
+		m.delay = 10 * time.Millisecond
+		if n := served(200); n < 100 {
+			t.Errorf("%d of 200 calls were run once they took a fifth of the target", n)
+		}
+	})
+}
+
+// Time spent waiting is part of the target: a batch is made as small as what
+// is left of it wants.
+func TestABatchIsAsSmallAsItsTargetWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// 1 ms and 100 us a row: 64 rows take 7.4 ms.
+		m := &affine{base: time.Millisecond, each: 100 * time.Microsecond}
+		s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 64, Target: 20 * time.Millisecond})
+		for n := 1; n <= 32; n *= 2 { // it learns what they take
+			for range 8 {
+				if _, err := s.Run(t.Context(), rows(1, n), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		m.hold, m.sizes = make(chan struct{}), nil
+		go func() { _, _ = s.Run(t.Context(), rows(1, 1), nil) }()
+		synctest.Wait()
+		var group sync.WaitGroup
+		for range 32 {
+			group.Go(func() {
+				if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		time.Sleep(16 * time.Millisecond) // 4 ms are left; 32 rows take 4.2
+		close(m.hold)
+		group.Wait()
+		if len(m.sizes) < 2 || m.sizes[1] > 16 {
+			t.Errorf("runs of %v rows: the second had 4 ms", m.sizes)
+		}
+	})
+}
+
+// affine is a model whose runs cost something, and each row more.
+type affine struct {
+	model
+	base, each time.Duration
+}
+
+func (a *affine) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
+	time.Sleep(a.base + a.each*time.Duration(in[0].Shape[0]))
+	return a.model.Run(ctx, in, out)
+}
