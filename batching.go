@@ -6,10 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/claryhq/clary/artifact"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/batch"
-	"github.com/claryhq/clary/runtime/onnx"
 	"go.uber.org/zap"
 )
 
@@ -40,17 +38,9 @@ func (o *opener) batched(ctx context.Context, path string, s runtime.Session) (*
 		for k, v := range o.options.Config {
 			wide.Config[k] = v
 		}
-		options.Wide = func(ctx context.Context) (runtime.Session, error) { return onnx.Open(ctx, path, wide) }
+		options.Wide = func(ctx context.Context) (runtime.Session, error) { return o.openWide(ctx, path, wide) }
 	}
 	return o.pool.Wrap(s, options), nil
-}
-
-// elastic reports whether the server may choose the threads of a run: nobody
-// else has, and there is no budget of many models that a second session would
-// overrun.
-func (s *Server) elastic(a *artifact.Artifact) bool {
-	c := a.Config.Session
-	return s.many == nil && s.cfg.IntraOpThreads == 0 && c.IntraOpThreads == 0 && s.cfg.Workers == 0 && a.Config.Workers == 0
 }
 
 // sessionStats adds up what the sessions of a model have done, of several
@@ -96,6 +86,7 @@ func (m *live) addStats(sum batch.Stats) batch.Stats {
 		sum.Runs += st.Runs
 		sum.Rows += st.Rows
 		sum.Wide += st.Wide
+		sum.Merged += st.Merged
 		sum.Late += st.Late
 		sum.Alone += st.Alone
 		sum.Waiting += st.Waiting

@@ -95,6 +95,25 @@ func TestTheBudget(t *testing.T) {
 	}
 }
 
+func TestASecondSessionNeedsSpareMemory(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		asked           amount
+		limit, resident int64
+		fits            bool
+	}{
+		{amount{}, 512 * mib, 150 * mib, true},
+		{amount{}, 512 * mib, 250 * mib, false},
+		{amount{bytes: 351 * mib}, 4096 * mib, 150 * mib, true},
+		{amount{bytes: 349 * mib}, 4096 * mib, 150 * mib, false},
+		{amount{bytes: 4096 * mib}, 512 * mib, 250 * mib, false},
+	} {
+		if err := spareMemory(100*mib, 250*mib, c.asked, c.limit, c.resident); (err == nil) != c.fits {
+			t.Errorf("%+v of %d with %d resident: %v", c.asked, c.limit, c.resident, err)
+		}
+	}
+}
+
 func TestTheLearnerRisesAtOnceAndFallsSlowly(t *testing.T) {
 	const mib = 1 << 20
 	var l learner

@@ -90,6 +90,7 @@ func newModelMetrics(reg *prometheus.Registry, model string, inFlight, queued fu
 	r.gaugeFunc("clary_queued", "Requests waiting for a worker.", func() float64 { return queued() + float64(stats().Waiting) })
 	r.counterFunc("clary_runs_total", "Runs of the model.", func() float64 { return float64(stats().Runs) })
 	r.counterFunc("clary_run_rows_total", "Rows in them: over clary_runs_total, the mean size of a batch.", func() float64 { return float64(stats().Rows) })
+	r.counterFunc("clary_merged_total", "Requests that were run together with others.", func() float64 { return float64(stats().Merged) })
 	r.counterFunc("clary_wide_runs_total", "Runs that had all cores.", func() float64 { return float64(stats().Wide) })
 	r.counterFunc("clary_late_total", "Requests refused because their deadline could not be met.", func() float64 { return float64(stats().Late) })
 	r.counterFunc("clary_batches_undone_total", "Batches that failed and were run again request by request.", func() float64 { return float64(stats().Alone) })

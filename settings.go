@@ -193,7 +193,7 @@ var settings = []setting{
 			return err
 		}},
 	{env: "CLARY_ELASTIC", flag: "elastic", def: "on",
-		help: "whether a lone caller of a model that takes over 1 ms gets all cores, by a second session that is opened for it; off saves its memory. Only where neither workers nor threads are set",
+		help: "whether a lone caller of a model that takes over 1 ms gets all cores, by a second session that is opened for it; off saves its memory. Only where there is memory for it, and neither workers nor threads are set",
 		set: func(p *parsed, v string) error {
 			on, err := boolean(v)
 			p.ElasticOff = !on

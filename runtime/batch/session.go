@@ -60,6 +60,7 @@ type Stats struct {
 	Runs    int64 // of the model
 	Rows    int64 // in them; of a call that is not merged, 1
 	Waiting int
+	Merged  int64 // calls that were run together with others
 	Late    int64 // refused with ErrLate
 	Alone   int64 // batches that failed and were run again call by call
 	Wide    int64 // runs with all cores
@@ -234,7 +235,9 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 			calls = append(calls, o)
 			return true
 		})
-		s.unlist()
+		if s.unlist(); len(calls) > 1 {
+			s.stats.Merged += int64(len(calls))
+		}
 		s.pool.mu.Unlock()
 	}
 	if len(calls) == 1 {
