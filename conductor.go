@@ -102,7 +102,7 @@ func (c *conductor) load(ctx context.Context) error {
 	c.log.Info("ready", zap.String("pipeline", c.conf.Name), zap.String("mode", c.conf.Mode), zap.Int("steps", len(c.conf.Steps)),
 		zap.Duration("load_ms", time.Since(begin)))
 	_ = c.log.Sync() // whoever waits for this line should not wait for the buffer
-	releaseCode()
+	releaseFiles()
 	return nil
 }
 

@@ -184,5 +184,5 @@ func (s *Server) logReady(m *live) {
 		zap.Duration("load_ms", m.took), zap.String("onnxruntime", onnx.Version()),
 		zap.Int("workers", m.workers), zap.Int("intra_op_threads", m.intraOp), zap.Stringer("device", m.device))
 	_ = s.log.Sync() // whoever waits for this line should not wait for the buffer
-	releaseCode()
+	releaseFiles()
 }
