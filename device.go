@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/claryhq/clary/artifact"
-	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/gpu"
 	"github.com/claryhq/clary/runtime/onnx"
 	"go.uber.org/zap"
@@ -51,9 +50,9 @@ type devices struct {
 	why    string      // of the choice, for people
 	none   error       // why there is no GPU; nil where there is
 
-	mu       sync.Mutex    // guards what follows
-	promised map[int]int64 // limits of the models on each GPU
-	others   map[int]int64 // at most in use by others, of the GPUs that models of many were placed on
+	mu       sync.Mutex          // guards what follows
+	places   map[*placement]bool // of the models on GPUs
+	others   map[int]int64       // at most in use by others, of the GPUs that models of many were placed on
 	contexts []*onnx.Context
 
 	stop func() // ends the watch over the GPUs; nil where there is none
@@ -63,7 +62,7 @@ type devices struct {
 // have been loaded. What was asked for by name and is not there is an error
 // that says whether the GPU or the library lacks it, and what to do.
 func findDevices(c deviceChoice, library string) (*devices, error) {
-	d := &devices{promised: map[int]int64{}, others: map[int]int64{}}
+	d := &devices{places: map[*placement]bool{}, others: map[int]int64{}}
 	if c.cpu {
 		d.why, d.none = "CLARY_DEVICE=cpu", errors.New("CLARY_DEVICE is cpu")
 		return d, nil
@@ -129,65 +128,6 @@ func (d *devices) close() error {
 	return d.system.Close()
 }
 
-// rooms is the memory of the GPUs as it is.
-func (d *devices) rooms() ([]gpu.Room, error) {
-	rooms := make([]gpu.Room, len(d.system.Devices))
-	for i := range d.system.Devices {
-		m, err := d.system.Devices[i].Memory()
-		if err != nil {
-			return nil, err
-		}
-		rooms[i] = gpu.Room{Index: i, Total: m.Total, Free: m.Free, Promised: d.promised[i]}
-	}
-	return rooms, nil
-}
-
-// place returns the device that a model is to run on, and keeps its limit for
-// it until release.
-func (d *devices) place(c deviceChoice, want gpu.Want) (runtime.Device, error) {
-	if onCPU, err := d.choose(c); onCPU || err != nil {
-		return runtime.Device{}, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	device, err := d.best(c, want)
-	if err == nil {
-		d.promised[device.Index] += device.Limit
-	}
-	return device, err
-}
-
-// choose reports whether the choice is the CPU, and what is wrong with it.
-func (d *devices) choose(c deviceChoice) (onCPU bool, err error) {
-	if c.cpu || d.system == nil && !c.cuda {
-		return true, nil
-	}
-	if err = d.none; d.system != nil {
-		err = d.there(c.among)
-	}
-	if err != nil {
-		err = fmt.Errorf("device %s: %w", c.name, err)
-	}
-	return false, err
-}
-
-// best is the GPU that a model goes to, as things are. The error of one that has
-// no room leaves it told.
-func (d *devices) best(c deviceChoice, want gpu.Want) (runtime.Device, error) {
-	rooms, err := d.rooms()
-	if err != nil {
-		return runtime.Device{}, err
-	}
-	want.Among = c.among
-	return gpu.Place(rooms, want)
-}
-
-func (d *devices) release(device runtime.Device) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.promised[device.Index] -= device.Limit
-}
-
 // startDevices chooses the devices and says so once.
 func (s *Server) startDevices() (err error) {
 	if s.devices, err = findDevices(s.cfg.Device, libraryPath(s.cfg.Library)); err != nil {
@@ -202,7 +142,7 @@ func (s *Server) startDevices() (err error) {
 		fields[0] = zap.String("device", "cuda")
 		fields = append(fields, zap.Strings("gpus", names))
 		s.registry.MustRegister(&gpuMetrics{system: system})
-		s.devices.watch(s.lose)
+		s.devices.watch(s.cfg.Device.among, s.lose)
 	}
 	s.log.Info("device", fields...)
 	return nil
@@ -214,7 +154,9 @@ func (s *Server) deviceConfig(a *artifact.Artifact) (artifact.Config, error) {
 	c, cfg := a.Config, &s.cfg
 	c.Device = cmp.Or(cfg.Device.name, c.Device, "auto")
 	c.GPUFraction = cmp.Or(cfg.GPUFraction, c.GPUFraction)
-	c.GPUMemory = cmp.Or(cfg.GPUMemory, c.GPUMemory)
+	if c.GPUMemory = cmp.Or(cfg.GPUMemory, c.GPUMemory); cfg.GPUMemory == "" && cfg.GPUFraction > 0 {
+		c.GPUMemory = "" // the model's amount wins over the model's fraction, not over the server's
+	}
 	if cfg.Providers != nil {
 		c.Providers = cfg.Providers
 	}
@@ -240,51 +182,15 @@ func (s *Server) wanted(a *artifact.Artifact, estimate int64) (c artifact.Config
 	if choice, err = parseDevice(c.Device); err != nil {
 		return c, choice, want, err
 	}
+	if c.Providers != nil && onGPU(c.Providers) == "" {
+		if choice.cuda {
+			return c, choice, want, fmt.Errorf("device is %s, and none of the providers %s runs on a GPU: add cuda, or let device be cpu", c.Device, strings.Join(c.Providers, ", "))
+		}
+		choice.cpu = true
+	}
 	want = gpu.Want{Fraction: c.GPUFraction, Estimate: estimate}
 	want.Bytes, err = gpuAmount("gpu_memory", c.GPUMemory)
 	return c, choice, want, err
-}
-
-// placed gives a model its device, of those in among where that is not nil: it
-// completes the options, and returns what gives the device back.
-func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, among []int) (release func(), err error) {
-	c, choice, want, err := s.wanted(a, gpuEstimate(a))
-	if err != nil {
-		return nil, err
-	}
-	if among != nil {
-		choice.among = among
-	}
-	workspace, err := gpuAmount("tensorrt.workspace", c.TensorRT.Workspace)
-	if err != nil {
-		return nil, err
-	}
-	device, err := s.devices.place(choice, want)
-	if err != nil {
-		return nil, err
-	}
-	t := c.TensorRT
-	options.Device = device
-	options.Device.Limit /= int64(cmp.Or(a.Config.Streams, 1)) // each session has an arena of its own
-	options.Providers = c.Providers
-	options.Fallback = c.Fallback != nil && *c.Fallback
-	options.Fell = func(provider string, why error) {
-		s.log.Warn("a provider is left out", zap.String("model", a.Name), zap.String("provider", provider), zap.Error(why))
-	}
-	options.CUDA = cudaOptions(c, device)
-	options.OpenVINO = onnx.OpenVINO(c.OpenVINO)
-	options.TensorRT = onnx.TensorRT{FP16: t.FP16, INT8: t.INT8, Calibration: t.Calibration, Workspace: workspace,
-		Engines: t.Engines, Timings: t.Timings, Options: t.Options}
-	return sync.OnceFunc(func() { s.devices.release(device) }), nil
-}
-
-func cudaOptions(c artifact.Config, device runtime.Device) onnx.CUDA {
-	o := onnx.CUDA{ConvSearch: c.CUDA.ConvSearch, ConvWorkspace: c.CUDA.ConvWorkspace, TF32: c.CUDA.TF32, CopyStream: c.CUDA.CopyStream,
-		NHWC: c.CUDA.NHWC, Bind: c.CUDA.Bind, Options: c.CUDA.Options}
-	if c.CUDA.Graphs && device.CUDA {
-		o.Graphs = append([]int{1}, c.Batches...)
-	}
-	return o
 }
 
 // gpuAmount reads an amount of a GPU's memory, of which a share is said
@@ -301,17 +207,4 @@ func gpuAmount(key, text string) (int64, error) {
 		return 0, fmt.Errorf("%s is %q: %w", key, text, err)
 	}
 	return a.bytes, nil
-}
-
-// gpuEstimate is what a model's weights will take of a GPU's memory; 0 where
-// its handler alone knows its model.
-func gpuEstimate(a *artifact.Artifact) int64 {
-	if a.Model == "" {
-		return 0
-	}
-	g, err := onnx.Read(a.Model, a.Dir)
-	if err != nil {
-		return 0 // what is wrong with the file is for Open to say
-	}
-	return g.Steady() * int64(cmp.Or(a.Config.Streams, 1))
 }

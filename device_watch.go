@@ -3,6 +3,7 @@ package clary
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/claryhq/clary/runtime"
@@ -12,8 +13,8 @@ import (
 // watchEvery is how often the driver is asked whether the GPUs still answer.
 const watchEvery = 2 * time.Second
 
-// watch calls lost once a GPU is, until close.
-func (d *devices) watch(lost func(error)) {
+// watch calls lost once one of these GPUs is, until close; nil: any.
+func (d *devices) watch(among []int, lost func(error)) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	d.stop = func() { close(stop); <-ended }
 	go func() {
@@ -27,7 +28,7 @@ func (d *devices) watch(lost func(error)) {
 			case <-ticker.C:
 			}
 			for i := range d.system.Devices {
-				if d.system.Devices[i].Lost() {
+				if (among == nil || slices.Contains(among, i)) && d.system.Devices[i].Lost() {
 					lost(fmt.Errorf("cuda:%d %s: the driver says that it is lost", i, d.system.Devices[i].UUID))
 					return
 				}

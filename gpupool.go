@@ -3,9 +3,11 @@ package clary
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/claryhq/clary/mme"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/gpu"
 	"github.com/claryhq/clary/runtime/onnx"
@@ -21,30 +23,50 @@ func (p *prepared) pick() {
 	s := p.source.server
 	_, choice, want, err := s.wanted(p.artifact, p.source.gpus.apply(p.weights()))
 	if err == nil {
-		p.gpu, err = s.devices.pick(choice, want)
+		p.gpu, err = s.devices.pick(choice, want, s.many.cache.Spare)
 	}
-	if err != nil {
+	if errors.Is(err, runtime.ErrDevice) {
+		p.wrong = err
+		return
+	} else if err != nil {
 		p.wrong = badModel{err}
 		return
 	}
-	if p.there = want.Estimate; p.gpu.Limit > 0 {
-		p.there = p.gpu.Limit // kept for it, used or not
+	p.there = want.Estimate
+	if part := p.gpu.Limit; part > 0 {
+		p.there = part // kept for it, used or not
+		if weights := p.weights(); part < weights {
+			p.wrong = fmt.Errorf("%w: its weights are %d MiB, and its part of %v is %d MiB", mme.ErrMemory, weights>>20, p.gpu, part>>20)
+		}
 	}
 }
 
 // weights is what the model's sessions take before they have run.
 func (p *prepared) weights() int64 { return p.steady * int64(cmp.Or(p.artifact.Config.Streams, 1)) }
 
-// pick returns the GPU with the most room; not one where the choice is the CPU.
-func (d *devices) pick(c deviceChoice, want gpu.Want) (runtime.Device, error) {
+// pick returns the GPU with the most room, and where none has enough, the one that
+// has the most once what is spare there has gone; not one where the choice is the
+// CPU.
+func (d *devices) pick(c deviceChoice, want gpu.Want, spare func() mme.Bytes) (runtime.Device, error) {
 	if onCPU, err := d.choose(c); onCPU || err != nil {
 		return runtime.Device{}, err
 	}
+	bytes := spare() // asks models, whose places are looked at under the lock
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	device, err := d.best(c, want)
+	rooms, err := d.rooms()
+	if err != nil {
+		return runtime.Device{}, err
+	}
+	want.Among = c.among
+	device, err := gpu.Place(rooms, want)
 	if errors.Is(err, runtime.ErrMemory) {
-		err = nil
+		for i := range rooms {
+			rooms[i].Free += bytes[runtime.Device{CUDA: true, Index: i}.String()]
+		}
+		if device, err = gpu.Place(rooms, want); errors.Is(err, runtime.ErrMemory) {
+			err = nil // the cache says what is lacking
+		}
 	}
 	if err == nil {
 		d.hold(device.Index)
@@ -91,18 +113,23 @@ func (d *devices) used(index int) (bytes int64, ok bool) {
 }
 
 // measuredThere runs an opening and returns what the GPU has less of memory
-// after it. Where that cannot be known, or cannot be true, it is the estimate,
-// and for a model with a part of its own that part.
+// after it, but for what the models there have grown by meanwhile. Where that
+// cannot be known, or cannot be true, it is the estimate, and for a model with a
+// part of its own that part.
 func (s *source) measuredThere(p *prepared, open func()) int64 {
-	runs := s.runs.Load()
-	before, ok := s.server.devices.used(p.gpu.Index)
+	d, runs := s.server.devices, s.runs.Load()
+	arenas := d.arenasOn(p.gpu.Index)
+	before, ok := d.used(p.gpu.Index)
 	open()
-	after, still := s.server.devices.used(p.gpu.Index)
-	took := after - before
+	after, still := d.used(p.gpu.Index)
+	took, now := after-before, d.arenasOn(p.gpu.Index)
+	for other, had := range arenas {
+		took -= now[other] - had // of one that was closed, nothing
+	}
 	if p.gpu.Limit > 0 {
 		return p.gpu.Limit
 	}
-	if !ok || !still || took < p.there/2 { // others give memory back meanwhile
+	if !ok || !still || took < p.there/2 { // other processes give memory back meanwhile
 		return p.there
 	}
 	if s.runs.Load() == runs {
@@ -110,3 +137,14 @@ func (s *source) measuredThere(p *prepared, open func()) int64 {
 	}
 	return took
 }
+
+// Grown is what the model has taken of its GPU since it was opened. One with a
+// part of its own is charged that from the beginning.
+func (m *live) Grown() mme.Bytes {
+	if !m.device.CUDA || m.place.device.Limit > 0 {
+		return nil
+	}
+	return mme.Bytes{m.device.String(): max(m.place.arenas()-m.arena, 0)}
+}
+
+var _ mme.Grower = (*live)(nil)

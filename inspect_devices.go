@@ -20,7 +20,7 @@ func inspectDevices(w io.Writer) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	preferBusOrder()
+	countByBus()
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } // tabwriter keeps errors for Flush
 	row("cores", strconv.Itoa(cores()))
@@ -53,7 +53,7 @@ func inspectDevices(w io.Writer) (err error) {
 		row("gpus", err.Error())
 		return t.Flush()
 	case err != nil:
-		return err
+		return errors.Join(err, t.Flush())
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
 	row("driver", system.Driver)
@@ -76,10 +76,9 @@ func inspectDevices(w io.Writer) (err error) {
 	return t.Flush()
 }
 
-// preferBusOrder has CUDA count GPUs as the driver's tools do, by the bus,
-// where nobody says otherwise; it must be called before CUDA is loaded.
-func preferBusOrder() {
-	if _, set := os.LookupEnv("CUDA_DEVICE_ORDER"); !set {
-		_ = os.Setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID") // fails for no such name
-	}
+// countByBus has CUDA count GPUs as the driver and its tools do, by the bus: in
+// another order a model would be on another GPU than the one whose memory is
+// looked at. It must be called before CUDA is loaded.
+func countByBus() {
+	_ = os.Setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID") // fails for no such name
 }

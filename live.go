@@ -40,7 +40,8 @@ type live struct {
 	took      time.Duration // opening and warming
 
 	device runtime.Device
-	vacate func() // gives its part of the device back; nil where it has none
+	place  *placement // nil: it never got one
+	arena  int64      // what it had taken of its GPU when it was opened
 
 	held  *store.Held     // its place on disk; nil where it has none there
 	ended func(err error) // told when it is closed; nil: nobody
@@ -88,7 +89,7 @@ func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, 
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
 		return m, err
 	}
-	if m.vacate, err = s.placed(a, &options, among); err != nil {
+	if m.place, err = s.placed(a, &options, among); err != nil {
 		return m, err
 	}
 	m.device = options.Device
@@ -108,12 +109,14 @@ func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, 
 		}
 	}
 	if a.Config.Warmup == nil || *a.Config.Warmup {
-		for _, session := range opener.opened {
-			if err := warm(ctx, session, a.Config.Batches); err != nil {
-				s.log.Warn("the warming Run failed; the first request will be slower", zap.String("model", m.name), zap.Error(err))
-			}
+		if err = s.warm(ctx, m, &opener); err != nil {
+			return m, err
 		}
 	}
+	if err = m.place.settle(opener.raw); err != nil {
+		return m, err
+	}
+	m.arena = m.place.arenas()
 	if m.sessions = opener.inner; s.plain && s.many == nil && s.conductor == nil {
 		// The sessions bound the runs, and only the runs need to be bounded: all
 		// that may wait for one are let in.
@@ -140,8 +143,8 @@ func (m *live) Close() error {
 		m.metrics.loaded.Add(-1)
 		m.forget()
 	}
-	if m.vacate != nil {
-		m.vacate()
+	if m.place != nil {
+		m.place.release()
 	}
 	err = errors.Join(err, m.artifact.Close())
 	if m.held != nil {

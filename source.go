@@ -145,7 +145,10 @@ func (p *prepared) measure() {
 // to a GPU what it takes there.
 func (p *prepared) Estimate() mme.Bytes {
 	b := mme.Bytes{hostPool: p.source.learner.apply(p.peak)}
-	if p.pick(); p.gpu.CUDA {
+	if p.pick(); p.wrong != nil {
+		return mme.Bytes{hostPool: 0} // nobody gives way for what Open refuses
+	}
+	if p.gpu.CUDA {
 		b[p.gpu.String()] = p.there
 	}
 	return b
@@ -168,6 +171,7 @@ func (p *prepared) Discard() {
 func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 	s := p.source
 	if p.wrong != nil {
+		s.server.noteLost(p.wrong)
 		p.Discard()
 		return nil, nil, p.wrong
 	}
@@ -192,6 +196,7 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 		if p.held != nil {
 			p.held.Release()
 		}
+		s.server.noteLost(err)
 		s.server.log.Warn("a model failed to load", zap.String("model", p.name), zap.Error(err))
 		return nil, nil, memoryError(err)
 	}

@@ -19,12 +19,22 @@ func (o *opener) openStreams(ctx context.Context, path string) (runtime.Session,
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+		o.note(one, len(s.sessions) > 0)
 		if n == 1 {
 			return one, nil
 		}
 		s.sessions = append(s.sessions, one)
 	}
 	return s, nil
+}
+
+// note remembers a session.
+func (o *opener) note(s *onnx.Session, beside bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.raw = append(o.raw, s); beside {
+		o.beside = append(o.beside, s)
+	}
 }
 
 // streams is one model in several sessions, each with a stream of its own on

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ func (s *Server) load(ctx context.Context) error {
 
 // startRuntime loads ONNX Runtime, which unload stops.
 func (s *Server) startRuntime() error {
-	preferBusOrder()
+	countByBus()
 	if err := onnx.Start(libraryPath(s.cfg.Library)); err != nil {
 		return err
 	}
@@ -104,6 +105,8 @@ type opener struct {
 	mu     sync.Mutex // guards what follows
 	opened []runtime.Session
 	inner  []*batch.Session
+	raw    []*onnx.Session // of all of them
+	beside []*onnx.Session // those of streams that come behind their first
 }
 
 func (o *opener) open(ctx context.Context, path string) (runtime.Session, error) {
@@ -144,18 +147,32 @@ func callModelFn(ctx context.Context, h handler.Handler, env handler.Env) (m han
 	return m, err
 }
 
-// warm runs a session once on zeros, so that the first request finds memory
-// allocated and code paged in, and where the first dimension is open once for
-// each number of rows in batches. Other open dimensions are taken as 1.
-func warm(ctx context.Context, session runtime.Session, batches []int) error {
-	for _, rows := range append([]int{1}, batches...) {
-		if err := warmRows(ctx, session, rows); err != nil {
-			return fmt.Errorf("%d rows: %w", rows, err)
+// warm runs what was opened on zeros, so that the first request finds memory
+// allocated and code paged in, each of a model's streams. A model that has no
+// memory for one row is none that can serve; what else fails is for requests to
+// find.
+func (s *Server) warm(ctx context.Context, m *live, o *opener) error {
+	sessions := slices.Clone(o.opened)
+	for _, one := range o.beside {
+		sessions = append(sessions, one)
+	}
+	for _, session := range sessions {
+		for i, rows := range append([]int{1}, m.artifact.Config.Batches...) {
+			err := warmRows(ctx, session, rows)
+			if i == 0 && errors.Is(err, runtime.ErrMemory) {
+				return fmt.Errorf("the warming Run: %w", err)
+			}
+			if s.noteLost(err); err != nil {
+				s.log.Warn("the warming Run failed; the first request will be slower", zap.String("model", m.name), zap.Int("rows", rows), zap.Error(err))
+				break
+			}
 		}
 	}
 	return nil
 }
 
+// warmRows runs a session once on so many rows, if its first dimension is open.
+// Other open dimensions are taken as 1.
 func warmRows(ctx context.Context, session runtime.Session, rows int) error {
 	in := make([]runtime.Tensor, 0, len(session.Inputs()))
 	for _, info := range session.Inputs() {

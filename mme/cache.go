@@ -281,6 +281,7 @@ func (c *Cache[M]) List() []Info {
 // Get describes one model; one that is on its way, too, and one of the
 // Source's that failed to open. ErrUnknown for any other.
 func (c *Cache[M]) Get(name string) (Info, error) {
+	c.weigh()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if reg, ok := c.regs[name]; ok {
@@ -313,6 +314,7 @@ func (reg *registration[M]) info() Info {
 
 // Stats returns what has happened so far.
 func (c *Cache[M]) Stats() Stats {
+	c.weigh()
 	c.mu.Lock()
 	used := maps.Clone(c.charged)
 	c.mu.Unlock()

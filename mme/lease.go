@@ -19,6 +19,7 @@ type residency[M io.Closer] struct {
 	total    int64
 	estimate Bytes
 	bytes    Bytes // charged to the budget
+	opened   Bytes // what it took when it was opened
 	began    time.Time
 	took     time.Duration
 	loaded   time.Time

@@ -49,7 +49,7 @@ func (c *Cache[M]) open(res *residency[M], spec Spec) error {
 		return err
 	}
 	c.mu.Lock()
-	res.model = model
+	res.model, res.opened = model, bytes
 	c.charge(res, bytes)
 	c.mu.Unlock()
 	return nil
@@ -111,6 +111,7 @@ func (c *Cache[M]) opened(res *residency[M], spec Spec, err error) {
 // models in use as long as the Options' patience lasts. What exceeds the budget
 // by itself is refused before anything is evicted.
 func (c *Cache[M]) makeRoom(res *residency[M], need Bytes) error {
+	c.weigh()
 	rooms := c.rooms(need)
 	c.mu.Lock()
 	budget := c.budget(rooms)
@@ -122,6 +123,7 @@ func (c *Cache[M]) makeRoom(res *residency[M], need Bytes) error {
 	}
 	late := time.Now().Add(c.options.Patience)
 	for c.base.Err() == nil {
+		c.weigh()
 		rooms = c.rooms(need)
 		c.mu.Lock()
 		budget = c.budget(rooms)

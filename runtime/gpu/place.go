@@ -9,14 +9,14 @@ import (
 
 // A Room is a GPU's memory when a model is to be placed.
 type Room struct {
-	Index    int
-	Total    int64
-	Free     int64 // as the driver sees it
-	Promised int64 // limits of models that are placed there, used or not
+	Index int
+	Total int64
+	Free  int64 // as the driver sees it
+	Kept  int64 // promised to models that are placed there, and not used by them yet
 }
 
 // Left is what nobody uses and nobody was promised.
-func (r Room) Left() int64 { return min(r.Free, r.Total-r.Promised) }
+func (r Room) Left() int64 { return r.Free - r.Kept }
 
 // A Want is what a model asks for.
 type Want struct {
@@ -31,7 +31,10 @@ func (w Want) limit(total int64) int64 {
 	if w.Bytes > 0 {
 		return w.Bytes
 	}
-	return int64(w.Fraction * float64(total))
+	if w.Fraction <= 0 {
+		return 0
+	}
+	return max(int64(w.Fraction*float64(total)), 1)
 }
 
 // Place returns the GPU that a model goes to: the one with the most memory

@@ -13,8 +13,8 @@ func TestPlace(t *testing.T) {
 	const gib = 1 << 30
 	rooms := []Room{
 		{Index: 0, Total: 16 * gib, Free: 6 * gib},
-		{Index: 1, Total: 16 * gib, Free: 15 * gib, Promised: 8 * gib},
-		{Index: 2, Total: 8 * gib, Free: 8 * gib, Promised: 1 * gib},
+		{Index: 1, Total: 16 * gib, Free: 15 * gib, Kept: 7 * gib},
+		{Index: 2, Total: 8 * gib, Free: 8 * gib, Kept: 1 * gib},
 		{Index: 3, Total: 16 * gib, Free: 8 * gib},
 	}
 	for _, test := range []struct {
@@ -30,6 +30,7 @@ func TestPlace(t *testing.T) {
 		{Want{Fraction: 0.5}, 1, 8 * gib, ""},
 		{Want{Fraction: 0.6}, 1, 0, "cuda:1, which has the most room, has 8192 MiB of 16384 MiB"},
 		{Want{Bytes: 2 * gib, Fraction: 0.9}, 1, 2 * gib, ""},
+		{Want{Fraction: 1e-12, Estimate: gib}, 1, 0, "its part of cuda:1 is 0 MiB"}, // not no part
 		{Want{Bytes: gib, Estimate: 2 * gib}, 1, 0, "takes about 2048 MiB, and its part of cuda:1 is 1024 MiB"},
 		{Want{Estimate: 9 * gib}, 1, 0, "needs 9216 MiB"},
 		{Want{Among: []int{7}}, 0, 0, "no GPU among [7]; there are 4"},
@@ -60,7 +61,7 @@ func TestSpread(t *testing.T) {
 			break
 		}
 		order = append(order, d.Index)
-		rooms[d.Index].Promised += d.Limit
+		rooms[d.Index].Kept += d.Limit
 	}
 	if want := []int{0, 1, 0, 1, 0, 1}; !slices.Equal(order, want) {
 		t.Errorf("%v, want %v", order, want)

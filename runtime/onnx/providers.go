@@ -111,7 +111,7 @@ func providerError(name string, err error) error {
 	if cause := errors.Unwrap(err); cause != nil {
 		err = cause
 	}
-	return fmt.Errorf("onnx: %s %w: %s", name, ErrProvider, tidy(err.Error()))
+	return fmt.Errorf("onnx: %s %w: %w", name, ErrProvider, &statusError{message: err.Error()})
 }
 
 // checkProviders refuses providers and options that mean nothing.

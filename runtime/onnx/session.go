@@ -33,6 +33,10 @@ type Session struct {
 	session *C.OrtSession
 	names   **C.char // the inputs', then the outputs'; as ONNX Runtime wants them
 
+	accelerated bool // a provider that runs on a GPU is among the session's
+	index       int  // of that GPU
+	forced      bool // its memory is the CPU's: see Options.bind
+
 	device *C.clary_device // where bound runs have their memory; nil: they are not bound
 	graphs *graphs         // nil: there are none
 
@@ -97,6 +101,8 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 			return nil, fmt.Errorf("onnx: opening %s: %w", path, context.Cause(ctx))
 		case errors.Is(err, runtime.ErrMemory):
 			return nil, fmt.Errorf("onnx: opening %s: %w: %w", path, runtime.ErrMemory, err)
+		case errors.Is(err, runtime.ErrDevice):
+			return nil, fmt.Errorf("onnx: opening %s: %w: %w", path, runtime.ErrDevice, err)
 		}
 		return nil, modelError(path, err)
 	}
@@ -154,6 +160,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		return &statusError{message: err.Error()}
 	}
 	_, s.session = pointers(nil, s.binding)
+	s.accelerated, s.index, s.forced = gpu || o.bind, o.Device.Index, o.bind
 	if err = s.agree(); err == nil && o.binds(gpu) {
 		err = withHandlers(func() error { return s.bind(o) })
 	}

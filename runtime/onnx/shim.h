@@ -21,6 +21,7 @@ typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtValue OrtValue;
 typedef struct OrtIoBinding OrtIoBinding;
+typedef struct OrtKeyValuePairs OrtKeyValuePairs;
 
 #define ORT_SLOTS(X)                                                                           \
   X(0, CreateStatus, OrtStatus *, (unsigned, const char *))                                    \
@@ -71,7 +72,10 @@ typedef struct OrtIoBinding OrtIoBinding;
   X(225, MemoryInfoGetDeviceType, void, (const OrtMemoryInfo *, unsigned *))                   \
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
+  X(297, GetKeyValue, const char *, (const OrtKeyValuePairs *, const char *))                  \
+  X(300, ReleaseKeyValuePairs, void, (OrtKeyValuePairs *))                                     \
   X(318, GetTensorSizeInBytes, OrtStatus *, (const OrtValue *, size_t *))                      \
+  X(319, AllocatorGetStats, OrtStatus *, (const OrtAllocator *, OrtKeyValuePairs **))          \
   X(321, MemoryInfoGetDeviceMemType, unsigned, (const OrtMemoryInfo *))                        \
   X(380, SessionGetMemoryInfoForInputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
   X(381, SessionGetMemoryInfoForOutputs, OrtStatus *, (const OrtSession *, const OrtMemoryInfo **, size_t)) \
@@ -204,6 +208,11 @@ OrtStatus *clary_room(clary_call *c, clary_value *v, size_t bytes);
 bool clary_spare(clary_call *c);
 // clary_graph names the CUDA graph that the next runs are, or "-1" for none.
 OrtStatus *clary_graph(clary_call *c, const char *id);
+
+// clary_arena is what a session's arena on that GPU has taken of it, its weights
+// and what runs have made it grow to; 0 where it has none or does not count.
+// forced is as above.
+int64_t clary_arena(const OrtSession *session, int index, bool forced);
 
 OrtStatus *clary_counts(const OrtSession *s, size_t *inputs, size_t *outputs);
 OrtStatus *clary_cancel_load(OrtSessionOptions *o);

@@ -1,10 +1,13 @@
 // A stand-in for the driver's libcuda.so.1: copies are memcpy's, and the file that FAKE_CUDA_LOG names gets a line for
 // each, "copy in BYTES" or "copy out BYTES". While the file that FAKE_CUDA_COPY names holds a number, copies fail with that
-// error. A copy without a context, or on no stream, fails as the driver would.
+// error. A copy without a context, or on no stream, fails as the driver would. Making a context puts a handler for SIGTERM
+// in the place of what was there, as its libraries do.
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { invalid_value = 1, invalid_context = 201 };
 
@@ -35,7 +38,12 @@ int cuDeviceGet(int *device, int index) {
   *device = index;
   return 0;
 }
+static void handler(int signal) { _exit(98); }
 int cuDevicePrimaryCtxRetain(void **out, int device) {
+  struct sigaction a;
+  memset(&a, 0, sizeof a);
+  a.sa_handler = handler;
+  sigaction(SIGTERM, &a, NULL);
   *out = &context;
   return 0;
 }
