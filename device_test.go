@@ -25,6 +25,7 @@ type gpuMachine struct {
 	fail string // what every Run fails with
 	copy string // the error of every copy
 	take string // how many MiB of its GPU a session takes
+	grow string // how many more it takes when it runs
 	env  []string
 }
 
@@ -32,7 +33,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	t.Helper()
 	dir := t.TempDir()
 	m := &gpuMachine{t: t, dir: dir, log: filepath.Join(dir, "log"), list: filepath.Join(dir, "devices"), fail: filepath.Join(dir, "fail"),
-		copy: filepath.Join(dir, "copy"), take: filepath.Join(dir, "take")}
+		copy: filepath.Join(dir, "copy"), take: filepath.Join(dir, "take"), grow: filepath.Join(dir, "grow")}
 	m.compile("libnvidia-ml.so.1", "testdata/gpu/nvml.c")
 	m.compile("libcuda.so.1", "testdata/gpu/cuda.c")
 	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
@@ -42,7 +43,7 @@ func newGPUMachine(t *testing.T, devices string) *gpuMachine {
 	m.compile("libonnxruntime.so.1", "testdata/gpu/onnxruntime.c", "-I", strings.TrimSpace(string(header)))
 	m.write(m.list, devices)
 	m.env = []string{"LD_LIBRARY_PATH=" + dir, "FAKE_NVML=" + m.list, "FAKE_ORT=" + library(t), "FAKE_CUDA_LOG=" + m.log, "FAKE_CUDA_FAIL=" + m.fail,
-		"FAKE_CUDA_COPY=" + m.copy, "FAKE_CUDA_TAKE=" + m.take,
+		"FAKE_CUDA_COPY=" + m.copy, "FAKE_CUDA_TAKE=" + m.take, "FAKE_CUDA_GROW=" + m.grow,
 		"ORT_DYLIB_PATH=" + filepath.Join(dir, "libonnxruntime.so.1")}
 	return m
 }
@@ -141,7 +142,14 @@ func TestDeviceMissing(t *testing.T) {
 		{m.with(), "device: cuda:3", []string{"device cuda:3: there is no GPU 3"}},
 		{m.with(), "gpu_memory: 9GiB", []string{"out of memory", "needs 9216 MiB", "7680 MiB of 8192 MiB"}},
 		{m.with("CLARY_PROVIDERS=openvino"), "", []string{"openvino provider cannot be had", "built without it; it has tensorrt, cuda, cpu"}},
-		{m.with("CLARY_DEVICE=cpu", "CLARY_PROVIDERS=cuda"), "", []string{"cuda provider cannot be had", "given the CPU"}},
+		{m.with("CLARY_DEVICE=cpu", "CLARY_PROVIDERS=cuda"), "", []string{"cuda provider cannot be had", "given the CPU: CLARY_DEVICE is cpu"}},
+		{m.with("FAKE_NVML=/nowhere"), "providers: [tensorrt, cuda]", []string{"tensorrt provider cannot be had", "no GPU", "docker run --gpus all"}},
+		{m.with("ORT_DYLIB_PATH=" + library(t)), "providers: [cuda]", []string{"cuda provider cannot be had", "has no CUDA provider", "onnxruntime-gpu"}},
+		{m.with(), "device: cpu\nproviders: [cuda]", []string{"cuda provider cannot be had", "device is cpu"}},
+		{m.with("CLARY_DEVICE=cuda", "FAKE_OPENVINO=1"), "providers: [openvino, cpu]", []string{"device is cuda", "none of the providers openvino, cpu runs on a GPU"}},
+		{m.with(), "gpu_memory: 1KiB", []string{"out of memory", "its part of cuda:1 is 0 MiB"}},
+		{m.with(), "providers: [tensorrt]\ntensorrt: {engines: " + m.list + "/engines}", []string{"the folder for TensorRT's engines", "not a directory"}},
+		{m.with(), "providers: [tensorrt]\ntensorrt: {engines: /proc/self}", []string{"the folder for TensorRT's engines", "tensorrt.engines"}},
 	} {
 		p := launch(t, "serve", test.env, m.model(test.yaml))
 		if code := p.wait(); code != 1 {
@@ -170,7 +178,7 @@ tensorrt: {fp16: true, engines: ` + m.dir + `/engines}
 	p := start(t, "serve", m.with("CLARY_CUDA=tf32=false"), dir)
 	for _, want := range []string{"cuda device_id=0\n", "cuda gpu_mem_limit=1073741824\n", "cuda arena_extend_strategy=kSameAsRequested\n", "cuda use_tf32=0\n",
 		"cuda cudnn_conv_algo_search=EXHAUSTIVE\n", "cuda do_copy_in_default_stream=0\n", "tensorrt trt_fp16_enable=1\n",
-		"tensorrt trt_engine_cache_path=" + m.dir + "/engines\n", "tensorrt trt_timing_cache_enable=1\n"} {
+		"tensorrt trt_engine_cache_path=" + m.dir + "/engines/", "tensorrt trt_timing_cache_enable=1\n"} {
 		if !strings.Contains(m.options(), want) {
 			t.Errorf("no %q in\n%s", want, m.options())
 		}
@@ -207,6 +215,85 @@ func TestNoBinding(t *testing.T) {
 	p := start(t, "serve", m.with("CLARY_CUDA=bind=false"), "testdata/models/iris")
 	if a := p.invoke("text/csv", flower); a.status != http.StatusOK || strings.Contains(m.options(), "copy in") {
 		t.Errorf("%d %s, %s", a.status, a.body, m.options())
+	}
+}
+
+// TestWarmedAtLoad: each number of rows that matters has run before the first
+// request, in each of a model's streams.
+func TestWarmedAtLoad(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	start(t, "serve", m.with("CLARY_BATCHING=off"), m.model("streams: 3\nbatches: [8, 32]\n"))
+	for _, copied := range []string{"copy in 16\n", "copy in 128\n", "copy in 512\n"} {
+		if n := strings.Count(m.options(), copied); n != 3 {
+			t.Errorf("%d times %q in\n%s", n, copied, m.options())
+		}
+	}
+}
+
+// TestSettingsWin over what clary.yaml says of the same, in another form too.
+func TestSettingsWin(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("CLARY_DEVICE=cuda:0", "CLARY_GPU_FRACTION=0.25", "CUDA_DEVICE_ORDER=FASTEST_FIRST"), m.model("device: cpu\ngpu_memory: 3GiB\n"))
+	for _, want := range []string{"cuda gpu_mem_limit=2147483648\n", "cuda device_id=0\n", "env CUDA_DEVICE_ORDER=PCI_BUS_ID\n"} {
+		if !strings.Contains(m.options(), want) {
+			t.Errorf("no %q in\n%s", want, m.options())
+		}
+	}
+	if a := p.get("/ping"); a.status != http.StatusOK {
+		t.Error(a.status)
+	}
+}
+
+// TestOpenVINO: where the library has it, it runs models on the CPU of a machine
+// with GPUs, with the options that were given.
+func TestOpenVINO(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("FAKE_OPENVINO=1", "CLARY_OPENVINO=threads=3"), m.model("providers: [openvino]\nopenvino: {precision: FP16}\n"))
+	if ready := p.logged("ready"); fmt.Sprint(ready["device"]) != "cpu" {
+		t.Errorf("%v", ready)
+	}
+	for _, want := range []string{"openvino device_type=CPU\n", "openvino num_of_threads=3\n", "openvino precision=FP16\n"} {
+		if !strings.Contains(m.options(), want) {
+			t.Errorf("no %q in\n%s", want, m.options())
+		}
+	}
+	if a := p.invoke("text/csv", flower); a.status != http.StatusOK || strings.Contains(m.options(), "cuda appended") {
+		t.Errorf("%d %s, %s", a.status, a.body, m.options())
+	}
+}
+
+// TestEnginesAreOfOneModel: TensorRT names engines by a model's names and shapes,
+// not its weights, so each model has a folder of its own.
+func TestEnginesAreOfOneModel(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	engines := filepath.Join(m.dir, "engines")
+	if err := os.Mkdir(engines, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m.write(filepath.Join(engines, "table"), "scales")
+	yaml := "providers: [tensorrt]\ntensorrt: {int8: true, calibration: table, engines: " + engines + "}\n"
+	other := m.model(yaml)
+	text, err := os.ReadFile("testdata/models/digits/model.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write(filepath.Join(other, "model.onnx"), string(text))
+	for _, dir := range []string{m.model(yaml), m.model(yaml), other} {
+		start(t, "serve", m.env, dir)
+	}
+	folders := map[string]bool{}
+	for line := range strings.Lines(m.options()) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "tensorrt trt_engine_cache_path="); ok {
+			folders[path] = true
+		}
+	}
+	if len(folders) != 2 {
+		t.Errorf("two models, one of them twice, have their engines in %v", folders)
+	}
+	for path := range folders {
+		if table, err := os.ReadFile(filepath.Join(path, "table")); filepath.Dir(path) != engines || err != nil || string(table) != "scales" {
+			t.Errorf("%s: %q, %v", path, table, err)
+		}
 	}
 }
 
@@ -300,6 +387,24 @@ func TestGPUFailures(t *testing.T) {
 	}
 	if a := p.get("/ping"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "lost") {
 		t.Errorf("ping: %d %s", a.status, a.body)
+	}
+}
+
+// TestAnothersGPUFallsOff: one that this server was told not to use.
+func TestAnothersGPUFallsOff(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p := start(t, "serve", m.with("CLARY_DEVICE=cuda:1"), "testdata/models/iris")
+	m.write(m.list, strings.Replace(twoGPUs, "12 ok", "12 lost", 1))
+	if a := p.invoke("text/csv", flower); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := p.get("/metrics"); strings.Contains(a.body, `clary_gpu_memory_used_bytes{gpu="0"`) || !strings.Contains(a.body, `clary_gpu_memory_used_bytes{gpu="1"`) {
+		t.Error("the metrics are not those of the GPU that answers")
+	}
+	m.write(m.list, strings.ReplaceAll(twoGPUs, " ok", " lost"))
+	p.eventually(http.StatusServiceUnavailable, "/ping")
+	if line := p.logged("a GPU is lost; /ping is 503 from now on"); !strings.Contains(fmt.Sprint(line["error"]), "cuda:1 GPU-bbbb") {
+		t.Errorf("%v", line)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,7 +33,7 @@ func (m *gpuMachine) usedOf(p *process, mib string) {
 // a 507 where that does not help, of which the others notice nothing.
 func TestTheBudgetIsTheGPUs(t *testing.T) {
 	m := newGPUMachine(t, twoGPUs) // of cuda:0, 1024 of 8192 MiB are in use by others
-	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0")...)
+	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0", "CLARY_MODEL_PATIENCE=0")...)
 	m.write(m.take, "3000")
 	want(t, "load a", p.load("a", placeWith(t, base, "a", "")), 200)
 	want(t, "load b", p.load("b", placeWith(t, base, "b", "")), 200)
@@ -88,4 +89,108 @@ func TestNoMemoryOnTheGPU(t *testing.T) {
 	if a := p.get("/models/d"); strings.Contains(a.body, "cuda") {
 		t.Errorf("d is on a GPU: %s", a.body)
 	}
+}
+
+// TestWhatModelsGrowToCounts: the arena of a model grows while it runs and keeps
+// what it took, which is charged to it, comes back with it, and is nobody's part.
+func TestWhatModelsGrowToCounts(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs) // of cuda:0, 7168 MiB are there for models
+	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0", "CLARY_MODEL_PATIENCE=0", "CLARY_MODEL_PINNED=kept")...)
+	m.write(m.take, "1000")
+	want(t, "load a", p.load("a", placeWith(t, base, "a", "")), 200)
+	want(t, "load b", p.load("b", placeWith(t, base, "b", "")), 200)
+	m.write(m.grow, "4000")
+	want(t, "ask a", p.ask("a", setosaRow), 200)
+	m.write(m.grow, "0")
+	m.usedOf(p, "7024")
+	want(t, "a's memory", p.get("/models/a"), 200, `"cuda:0":5242880000`) // 5000 MiB
+	if a := p.get("/metrics"); !strings.Contains(a.body, `clary_models_bytes{pool="cuda:0"} 6.291456e+09`) {
+		t.Error("the metrics do not have what a has grown by")
+	}
+
+	// More than both took when they were opened, and than what is free.
+	want(t, "load c", p.load("c", placeWith(t, base, "c", "gpu_memory: 6000MiB")), 200)
+	want(t, "a gave way", p.get("/models/a"), 200, `"status":"evicted"`)
+	want(t, "unload c", p.unload("c"), 200)
+
+	// The part of another is not to be had because it does not use it yet.
+	m.write(m.take, "500")
+	want(t, "load kept", p.load("kept", placeWith(t, base, "kept", "gpu_memory: 4000MiB")), 200)
+	for _, name := range []string{"a", "b"} {
+		if p.get("/models/"+name).status == 200 {
+			want(t, "unload "+name, p.unload(name), 200)
+		}
+	}
+	m.write(m.take, "1000")
+	want(t, "load d", p.load("d", placeWith(t, base, "d", "")), 200)
+	m.write(m.grow, "1800")
+	want(t, "ask d", p.ask("d", setosaRow), 200)
+	m.write(m.grow, "0")
+	m.usedOf(p, "4324") // d has 2800, kept has 500 of 4000: 368 are left
+	want(t, "load e", p.load("e", placeWith(t, base, "e", "gpu_memory: 3100MiB")), 200)
+	want(t, "d gave way", p.get("/models/d"), 200, `"status":"evicted"`)
+	want(t, "load f", p.load("f", placeWith(t, base, "f", "gpu_memory: 3200MiB")), http.StatusInsufficientStorage, "cuda:0")
+	want(t, "e stays", p.get("/models/e"), 200, `"status":"ready"`)
+	want(t, "kept stays", p.get("/models/kept"), 200, `"status":"ready"`, `"cuda:0":4194304000`)
+}
+
+// TestAPartIsABound: what a run wants beyond the model's part is a 507, of which
+// the others notice nothing; a model that cannot be run in its part is not loaded.
+func TestAPartIsABound(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0", "CLARY_MODEL_PATIENCE=0")...)
+	m.write(m.take, "500")
+	want(t, "load a", p.load("a", placeWith(t, base, "a", "gpu_memory: 1000MiB")), 200)
+	want(t, "load b", p.load("b", placeWith(t, base, "b", "gpu_fraction: 0.5")), 200)
+	m.write(m.grow, "600")
+	want(t, "run a", p.ask("a", setosaRow), http.StatusInsufficientStorage)
+	want(t, "run b", p.ask("b", setosaRow), 200)
+	want(t, "load c", p.load("c", placeWith(t, base, "c", "gpu_memory: 1000MiB")), http.StatusInsufficientStorage)
+	m.usedOf(p, "2624") // 1024, a's 500 and b's 1100
+	m.write(m.grow, "0")
+	want(t, "run a again", p.ask("a", setosaRow), 200)
+	m.write(m.take, "1200")
+	want(t, "a session larger than its part", p.load("d", placeWith(t, base, "d", "gpu_memory: 1000MiB")), http.StatusInsufficientStorage, "its part is 1000 MiB")
+
+	// Nobody gives way for what does not fit its own part: b takes all there is.
+	m.write(m.take, "0")
+	tiny := placeWith(t, base, "e", "gpu_memory: 1KiB")
+	want(t, "weights larger than the part", p.load("e", tiny), http.StatusInsufficientStorage, "its weights are")
+	m.write(m.list, strings.Replace(twoGPUs, " 1024 12", " 8192 12", 1))
+	want(t, "and on a full GPU", p.load("e", tiny), http.StatusInsufficientStorage, "its weights are")
+	for _, name := range []string{"a", "b"} {
+		want(t, name+" stays", p.get("/models/"+name), 200, `"status":"ready"`)
+	}
+}
+
+// TestModelsOfTheCPUAndOfTwoGPUs: room is made where it is lacking, and a model
+// goes to where room can be made.
+func TestModelsOfTheCPUAndOfTwoGPUs(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p, base := platform(t, "serve", m.with("CLARY_MODEL_PATIENCE=0", "CLARY_MODEL_PINNED=pinned")...)
+	want(t, "load host", p.load("host", placeWith(t, base, "host", "device: cpu")), 200)
+	m.write(m.take, "3000")
+	want(t, "load pinned", p.load("pinned", placeWith(t, base, "pinned", "device: cuda:0")), 200)
+	m.write(m.take, "5000")
+	want(t, "load idle", p.load("idle", placeWith(t, base, "idle", "device: cuda:1")), 200)
+	want(t, "load large", p.load("large", placeWith(t, base, "large", "gpu_memory: 6000MiB")), 200)
+	want(t, "it went to the GPU where one gave way", p.get("/models/large"), 200, `"cuda:1":6291456000`)
+	want(t, "that one", p.get("/models/idle"), 200, `"status":"evicted"`)
+	for _, name := range []string{"host", "pinned"} { // used less recently
+		want(t, name+" stays", p.get("/models/"+name), 200, `"status":"ready"`)
+	}
+	want(t, "an own part of the other", p.load("beside", placeWith(t, base, "beside", "gpu_memory: 4000MiB")), http.StatusInsufficientStorage)
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 { // making CUDA's context replaces handlers too
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestALoadOnALostGPU is no fault of the model: 503, and /ping too.
+func TestALoadOnALostGPU(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p, base := platform(t, "serve", m.with()...)
+	m.write(m.fail, "CUDA failure 719: unspecified launch failure ; GPU=0 ; hostname=h ; file=f ; line=1 ; expr=e; ")
+	want(t, "load a", p.load("a", placeWith(t, base, "a", "")), http.StatusServiceUnavailable, "the GPU is lost")
+	want(t, "ping", p.get("/ping"), http.StatusServiceUnavailable, "lost")
 }

@@ -177,3 +177,64 @@ func TestABoundThatOthersLeave(t *testing.T) {
 		t.Errorf("%s, and %s", got, states(c))
 	}
 }
+
+// room is a GPU of so many bytes that nobody else uses.
+func (s *source) room(all int64) func(pool string) (free, of int64, bound bool) {
+	return func(pool string) (free, of int64, bound bool) { return all - s.there.Load(), all, pool == "cuda:0" }
+}
+
+// TestRoomIsMadeWhereItIsLacking: on a GPU by the models there, in the host's
+// memory by whichever was used the least recently.
+func TestRoomIsMadeWhereItIsLacking(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Budget: mme.Bytes{"host": 55}, Room: s.room(25)})
+	load(t, c, "a", "gpu1", "gpu2")
+	load(t, c, "gpu3")
+	if got := states(c); got != "a:ready gpu1:evicted gpu2:ready gpu3:ready" {
+		t.Errorf("the GPU is full: %s", got)
+	}
+	load(t, c, "b")
+	ask(t, c, "a")
+	load(t, c, "c") // 15 more than 40 of the host's
+	if got := states(c); got != "a:ready b:ready c:ready gpu1:evicted gpu2:ready gpu3:ready" {
+		t.Errorf("it fits: %s", got)
+	}
+	load(t, c, "d")
+	if got := states(c); got != "a:ready b:ready c:ready d:ready gpu1:evicted gpu2:evicted gpu3:ready" {
+		t.Errorf("the host is full: %s", got)
+	}
+}
+
+// TestWhatModelsGrowToIsTheirs: it is charged, and what gives way gives it back.
+func TestWhatModelsGrowToIsTheirs(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Room: s.room(45)})
+	load(t, c, "gpu1", "gpu2")
+	grow := func(name string, n int64) {
+		lease, err := c.Acquire(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lease.Release()
+		s.there.Add(n - lease.Model().grown.Swap(n))
+	}
+	grow("gpu1", 20)
+	if i, err := c.Get("gpu1"); err != nil || i.Bytes["cuda:0"] != 30 || c.Stats().Used["cuda:0"] != 40 || c.Spare()["cuda:0"] != 40 {
+		t.Errorf("%+v, %+v, %v", i, c.Stats(), err)
+	}
+	ask(t, c, "gpu2")
+	load(t, c, "gpu3") // 10, and 5 are free
+	if got := states(c); got != "gpu1:evicted gpu2:ready gpu3:ready" || c.Stats().Used["cuda:0"] != 20 {
+		t.Errorf("%s, %+v", got, c.Stats())
+	}
+	grow("gpu2", 25)
+	lease, err := c.Acquire(t.Context(), "gpu3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	load(t, c, "gpu4") // all that gpu2 has
+	if got := states(c); got != "gpu1:evicted gpu2:evicted gpu3:ready gpu4:ready" {
+		t.Errorf("%s", got)
+	}
+}

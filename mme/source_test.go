@@ -17,7 +17,16 @@ type model struct {
 	source *source
 	answer string
 	bytes  int64
+	there  int64        // of bytes, on a GPU
+	grown  atomic.Int64 // there
 	closed atomic.Bool
+}
+
+func (m *model) Grown() mme.Bytes {
+	if m.there == 0 {
+		return nil
+	}
+	return mme.Bytes{"cuda:0": m.grown.Load()}
 }
 
 func (m *model) Close() error {
@@ -29,11 +38,12 @@ func (m *model) Close() error {
 	}
 	m.source.open.Add(-1)
 	m.source.bytes.Add(-m.bytes)
+	m.source.there.Add(-m.there - m.grown.Load())
 	return nil
 }
 
 // A source opens models of 10 bytes, 15 while opening, but for those whose
-// names say otherwise.
+// names say otherwise; those of "gpu" take 10 there too.
 type source struct {
 	mu       sync.Mutex
 	versions map[string]string // of those that can be found
@@ -41,7 +51,7 @@ type source struct {
 	gates    map[string]chan struct{}
 
 	finds, opens, prepared atomic.Int64
-	open, bytes            atomic.Int64 // models now
+	open, bytes, there     atomic.Int64 // models now, theirs, and theirs on a GPU
 	opening                atomic.Int64
 	closing                func(answer string)
 }
@@ -99,6 +109,9 @@ func (p *prepared) Estimate() mme.Bytes {
 	if strings.HasPrefix(p.name, "huge") {
 		return mme.Bytes{"host": 1000}
 	}
+	if strings.HasPrefix(p.name, "gpu") {
+		return mme.Bytes{"host": 15, "cuda:0": 10}
+	}
 	return mme.Bytes{"host": 15}
 }
 
@@ -131,6 +144,11 @@ func (p *prepared) Open(ctx context.Context) (*model, mme.Bytes, error) {
 	}
 	s.open.Add(1)
 	s.bytes.Add(m.bytes)
+	if strings.HasPrefix(p.name, "gpu") {
+		m.there = 10
+		s.there.Add(10)
+		return m, mme.Bytes{"host": m.bytes, "cuda:0": m.there}, nil
+	}
 	return m, mme.Bytes{"host": m.bytes}, nil
 }
 

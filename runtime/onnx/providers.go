@@ -6,7 +6,6 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +38,7 @@ type TensorRT struct {
 	INT8        *bool
 	Calibration string // the name of the calibration table for INT8, inside the folder of engines
 	Workspace   int64  // bytes
-	Engines     string // folder that built engines are kept in; "": none are
+	Engines     string // folder that built engines are kept in, each model's in one of its own; "": none are
 	Timings     *bool  // whether what building has measured is kept there too
 	Options     map[string]string
 }
@@ -195,8 +194,8 @@ func (o Options) appendProvider(so *ort.SessionOptions, name string) (err error)
 		}
 	case "tensorrt":
 		if o.TensorRT.Engines != "" {
-			if err = os.MkdirAll(o.TensorRT.Engines, 0o755); err != nil {
-				return fmt.Errorf("onnx: the folder for TensorRT's engines: %w", err)
+			if o.TensorRT.Engines, err = engines(o.TensorRT.Engines, o.graph, o.TensorRT.Calibration); err != nil {
+				return fmt.Errorf("onnx: %w", err)
 			}
 		}
 		var p *ort.TensorRTProviderOptions

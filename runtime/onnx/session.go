@@ -124,6 +124,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	if len(s.graph.cuts) > 0 {
 		folder = filepath.Dir(s.graph.path)
 	}
+	o.graph = s.graph
 	options, gpu, err := o.build(folder, openDims(s.inputs) <= 1)
 	if err != nil {
 		return err
