@@ -9,14 +9,22 @@
 #
 #   --device cpu   a dry run of every step that the CPU can do, with bin/libonnxruntime.so.1; no folder is needed
 #   --small        a small network and short bursts
-#   FLAGS          of "bench gpu": -suite correct,speed,share,trouble, -network squeezenet and -seconds 0.5 for parts of
-#                  it and shorter bursts, where a quarter of an hour is too long; -results DIR; -networks DIR
+#   FLAGS          of "bench gpu": -suite correct,share,trouble,speed, -network squeezenet and -seconds 0.5 for parts of
+#                  it and shorter bursts; -limit 4m for each suite; -results DIR; -networks DIR
+#
+# Suites run in the order above, each in a process of its own; what was measured is printed as it comes, and the JSON is
+# written after each suite, so that one that fails, hangs or ends the process leaves the rest. The first three take some
+# three minutes, speed ten; where the machine is there for less:
+#
+#   bench/gpu.sh --libraries FOLDER -- -suite correct,share,trouble -limit 2m
+#   bench/gpu.sh --libraries FOLDER -- -suite speed -network resnet50 -seconds 0.3 -limit 6m
 #
 # The folder holds, each file whole or in pieces NAME.part-000, NAME.part-001, ..., which are joined in their order:
 #
 #   onnxruntime_gpu-*.whl    ONNX Runtime with CUDA's and TensorRT's providers
 #   nvidia_*.whl             what that needs of CUDA 13 and cuDNN 9: cublas, cuda_runtime, cuda_nvrtc, cudnn_cu13, cufft,
-#                            curand, nvjitlink; the driver itself is the machine's, 580 or newer
+#                            curand, nvjitlink; the driver itself is the machine's, 580 or newer. They can stay away where
+#                            LD_LIBRARY_PATH has them, or where python3 finds them (a PyTorch for CUDA 13 brings them all)
 #   tensorrt*libs*.whl       TensorRT's libraries; without them its rows say so. --collect does not fetch them
 #   *.so*                    libraries outside any package, as they are
 #   go.tar.gz                the Go toolchain, for a machine without it
@@ -114,6 +122,16 @@ unpack() {
   done
 }
 
+# pythons: the folders of CUDA's libraries among python3's packages, with colons between.
+pythons() {
+  have python3 || return 0
+  python3 - <<'END'
+import glob, importlib.util
+found = importlib.util.find_spec("nvidia")
+print(":".join(d for root in (found.submodule_search_locations if found else []) for d in sorted(glob.glob(root + "/*/lib"))))
+END
+}
+
 device=cuda libraries='' small=''
 while [ $# -gt 0 ]; do
   case $1 in
@@ -132,7 +150,9 @@ if [ -n "$libraries" ]; then
   join "$libraries"
   unpack
   library=$work/lib/libonnxruntime.so.1
-  export LD_LIBRARY_PATH=$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  beside=""
+  ls "$work"/lib/libcudnn.so.* >/dev/null 2>&1 || beside=$(pythons)
+  export LD_LIBRARY_PATH=$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}${beside:+:$beside}
 elif [ "$device" = cuda ]; then
   have nvidia-smi || die "there is no GPU here, and no --libraries: --device cpu is a dry run"
 fi
@@ -142,13 +162,13 @@ have go || { [ -x "$work/go/bin/go" ] && export PATH=$work/go/bin:$PATH; } || tr
 if [ -d "$work/modules" ] && [ -n "$libraries" ]; then
   export GOMODCACHE=$work/modules GOPROXY=off GOFLAGS=-modcacherw GOTOOLCHAIN=local GOSUMDB=off
 fi
-if have go && have gcc; then
-  programs=$(mktemp -d)
-  trap 'rm -rf "$programs"' EXIT
-  build "$programs"
-else
+programs=$(mktemp -d)
+trap 'rm -rf "$programs"' EXIT
+if ! { have go && have gcc && (build "$programs"); }; then
+  rm -rf "$programs"
   programs=$work/programs
-  [ -x "$programs/serve" ] || die "there is no Go or no C compiler here, and no programs.tar.gz among the files"
+  [ -n "$libraries" ] && [ -x "$programs/serve" ] || die "the programs cannot be built here, and there is no programs.tar.gz among the files"
+  echo "gpu.sh: with the programs of programs.tar.gz" >&2
 fi
 if [ "$device" = cuda ] && have nvidia-smi; then nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader; fi
 "$programs/bench" gpu -device "$device" -programs "$programs" -serve "$programs/serve" -library "$library" $small "$@"

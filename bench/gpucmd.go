@@ -7,18 +7,19 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/claryhq/clary/bench/networks"
 	"github.com/claryhq/clary/runtime"
 	"github.com/claryhq/clary/runtime/onnx"
 )
 
-// gpuSuites are what bench/gpu.sh runs.
+// gpuSuites are what bench/gpu.sh runs, the longest last.
 var gpuSuites = []suite{
 	{"correct", "every model on the GPU answers as on the CPU", gpuBench(gpuCorrect)},
-	{"speed", "networks in this process and through HTTP, beside the raw loop", gpuBench(gpuSpeed)},
 	{"share", "two models with three tenths of the GPU each", gpuBench(gpuShare)},
 	{"trouble", "SIGTERM under load, no memory in a run, a lost GPU", gpuBench(gpuTrouble)},
+	{"speed", "networks in this process and through HTTP, beside the raw loop", gpuBench(gpuSpeed)},
 }
 
 // gpuSettings are what the GPU's suites know beside the bench: cuda is false in a dry
@@ -31,14 +32,17 @@ type gpuSettings struct {
 	seconds  float64 // of a burst
 	cycles   int     // of loading and unloading
 	failed   []error // of suites
+	into     string  // file that one suite's rows are kept in, as they come; "": this is not its process
+	kept     error   // what was wrong with that
 }
 
-// gpuBench lets the other suites run though one fails: the machine may be there
-// only once.
+const whatFailed = "FAILED"
+
+// gpuBench has a suite's error in the table, behind what it has measured.
 func gpuBench(run func(*bench, *gpuSettings) error) func(*bench) error {
 	return func(b *bench) error {
 		if err := run(b, b.gpu); err != nil {
-			b.report(row{What: "FAILED", Value: strings.ReplaceAll(err.Error(), "\n", "; ")})
+			b.report(row{What: whatFailed, Value: strings.ReplaceAll(err.Error(), "\n", "; ")})
 			b.gpu.failed = append(b.gpu.failed, fmt.Errorf("%s: %w", b.suite, err))
 		}
 		return nil
@@ -48,7 +52,8 @@ func gpuBench(run func(*bench, *gpuSettings) error) func(*bench) error {
 // gpuCommand is bench gpu.
 func gpuCommand(args []string) error {
 	b := &bench{gpu: &gpuSettings{}}
-	var chosen, results, device, network string
+	var chosen, results, device, network, into string
+	var limit time.Duration
 	var small bool
 	var seconds float64
 	f := flag.NewFlagSet("bench gpu", flag.ContinueOnError)
@@ -60,6 +65,8 @@ func gpuCommand(args []string) error {
 	f.StringVar(&b.cache, "networks", ".cache/networks", "where generated networks are kept")
 	f.StringVar(&results, "results", "bench/results", "where the JSON of the run goes")
 	f.StringVar(&network, "network", "", "the network to measure; all when empty")
+	f.StringVar(&into, "into", "", "one suite in this process: the file for its rows")
+	f.DurationVar(&limit, "limit", 30*time.Minute, "how long a suite may take")
 	f.Float64Var(&seconds, "seconds", 1, "how long a burst is")
 	f.BoolVar(&small, "small", false, "a small network and few rounds: to see whether it works")
 	if err := f.Parse(args); err != nil {
@@ -84,6 +91,11 @@ func gpuCommand(args []string) error {
 	if err != nil {
 		return err
 	}
+	if into == "" {
+		b.gpu = nil
+		return b.suitesApart(todo, args, results, limit)
+	}
+	b.gpu.into = into
 	if err := onnx.Start(b.library); err != nil {
 		return err
 	}
@@ -96,8 +108,11 @@ func gpuCommand(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	err = b.all(todo, results)
-	return errors.Join(err, errors.Join(b.gpu.failed...), onnx.Stop())
+	if err = b.build(); err == nil {
+		b.suite = todo[0].name
+		err = todo[0].run(b)
+	}
+	return errors.Join(err, errors.Join(b.gpu.failed...), b.gpu.kept, onnx.Stop())
 }
 
 // A precision is what a network is run with.

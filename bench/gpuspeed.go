@@ -236,18 +236,21 @@ func (c *gpuCase) throughHTTP(best map[int]float64) error {
 			return err
 		}
 		what := fmt.Sprintf("%s through HTTP, batch %d", c.what, batch)
-		if err := c.sent(clary, what+", NPY", batch, best[batch], c.g.limit(0.90), post(binary, "application/x-npy", "application/x-npy")); err != nil {
+		if err := c.sent(clary, what+", NPY", batch, best[batch], c.g.limit(0.90), c.g.clients, post(binary, "application/x-npy", "application/x-npy")); err != nil {
 			return err
 		}
-		if err := c.sent(clary, what+", JSON", batch, best[batch], 0, post(text, "application/json", "")); err != nil {
+		connections := c.g.clients
+		if batch > 8 {
+			connections = connections[:2] // a hundred megabytes a body
+		}
+		if err := c.sent(clary, what+", JSON", batch, best[batch], 0, connections, post(text, "application/json", "")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *gpuCase) sent(clary *server, what string, batch int, raw, limit float64, requests []load.Request) error {
-	connections := c.g.clients
+func (c *gpuCase) sent(clary *server, what string, batch int, raw, limit float64, connections []int, requests []load.Request) error {
 	if batch > 8 {
 		connections = connections[:min(3, len(connections))] // of bodies of tens of megabytes
 	}

@@ -51,6 +51,7 @@ type bench struct {
 	library string // ONNX Runtime's
 	cache   string // of generated networks
 	dir     string // for files of this run
+	begun   time.Time
 	rounds  int
 	quick   bool
 	suite   string // the one that runs
@@ -129,18 +130,18 @@ func choose(among []suite, names string) ([]suite, error) {
 }
 
 func (b *bench) all(todo []suite, results string) error {
-	begin := time.Now()
+	b.begun = time.Now()
 	if err := b.build(); err != nil {
 		return err
 	}
 	for _, s := range todo {
-		fmt.Fprintf(os.Stderr, "%4.0f s  %s: %s\n", time.Since(begin).Seconds(), s.name, s.help)
+		fmt.Fprintf(os.Stderr, "%4.0f s  %s: %s\n", time.Since(b.begun).Seconds(), s.name, s.help)
 		b.suite = s.name
 		if err := s.run(b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%4.0f s  done, on %d cores\n", time.Since(begin).Seconds(), goruntime.NumCPU())
+	fmt.Fprintf(os.Stderr, "%4.0f s  done, on %d cores\n", time.Since(b.begun).Seconds(), goruntime.NumCPU())
 	if err := b.print(os.Stdout); err != nil {
 		return err
 	}

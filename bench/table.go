@@ -54,6 +54,10 @@ func (b *bench) report(r row) {
 		r.Ratio = 0
 	}
 	b.rows = append(b.rows, r)
+	if b.gpu != nil && b.gpu.into != "" { // the machine may be taken away before the table is printed
+		fmt.Fprintf(os.Stderr, "        %s: %s; %s %s\n", r.What, r.Value, r.Against, r.limit())
+		b.gpu.kept = b.writeTo(b.gpu.into)
+	}
 }
 
 // A burst is one measurement of load, kept for the JSON.
@@ -84,29 +88,39 @@ func (b *bench) missed() (n int) {
 	return n
 }
 
+// A result is what is kept of a run.
+type result struct {
+	Time    time.Time
+	Version string
+	Cores   int
+	Machine string
+	Rows    []row
+	Bursts  []burst
+}
+
 // write keeps the run as JSON under dir.
 func (b *bench) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	path := filepath.Join(dir, b.begun.UTC().Format("2006-01-02T150405")+".json")
+	if err := b.writeTo(path); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "        the run is in", path)
+	return nil
+}
+
+func (b *bench) writeTo(path string) error {
 	version, err := exec.Command(b.serve, "version").Output()
 	if err != nil {
 		return err
 	}
-	run := struct {
-		Time    time.Time
-		Version string
-		Cores   int
-		Machine string
-		Rows    []row
-		Bursts  []burst
-	}{time.Now(), string(version), goruntime.NumCPU(), processor(), b.rows, b.bursts}
+	run := result{b.begun, string(version), goruntime.NumCPU(), processor(), b.rows, b.bursts}
 	text, err := json.MarshalIndent(run, "", " ")
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, run.Time.UTC().Format("2006-01-02T150405")+".json")
-	fmt.Fprintln(os.Stderr, "        the run is in", path)
 	return os.WriteFile(path, text, 0o644)
 }
 
