@@ -95,6 +95,9 @@ func (d *devices) find(library string) error {
 	}
 	visible, set := os.LookupEnv("CUDA_VISIBLE_DEVICES")
 	system, err := gpu.Open("", visible, set)
+	if err != nil && !errors.Is(err, gpu.ErrNone) {
+		return fmt.Errorf("%w: nvidia-smi tells more, and a GPU that is lost wants a reset; or CLARY_DEVICE=cpu", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: give the container one (docker run --gpus all, with the NVIDIA container toolkit), or CLARY_DEVICE=cpu", err)
 	}
@@ -189,22 +192,21 @@ func (s *Server) wanted(a *artifact.Artifact, estimate int64) (c artifact.Config
 		choice.cpu = true
 	}
 	want = gpu.Want{Fraction: c.GPUFraction, Estimate: estimate}
-	want.Bytes, err = gpuAmount("gpu_memory", c.GPUMemory)
+	if want.Bytes, err = gpuAmount(c.GPUMemory); err != nil {
+		err = fmt.Errorf("gpu_memory is %q: %w", c.GPUMemory, err)
+	}
 	return c, choice, want, err
 }
 
 // gpuAmount reads an amount of a GPU's memory, of which a share is said
 // otherwise.
-func gpuAmount(key, text string) (int64, error) {
+func gpuAmount(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
 	a, err := parseAmount(text)
-	if err == nil && a.bytes == 0 {
-		err = errors.New("want an amount such as 2GiB; gpu_fraction is for shares")
-	}
-	if err != nil {
-		return 0, fmt.Errorf("%s is %q: %w", key, text, err)
+	if err != nil || a.bytes == 0 {
+		return 0, errors.New("want an amount such as 2GiB; gpu_fraction is for shares")
 	}
 	return a.bytes, nil
 }

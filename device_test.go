@@ -128,6 +128,8 @@ func TestDevice(t *testing.T) {
 // start, saying whether the GPU or the library lacks it and what to do.
 func TestDeviceMissing(t *testing.T) {
 	m := newGPUMachine(t, twoGPUs)
+	lost := filepath.Join(m.dir, "lost")
+	m.write(lost, strings.Replace(twoGPUs, "0 ok", "0 lost", 1))
 	for _, test := range []struct {
 		env  []string
 		yaml string
@@ -137,6 +139,7 @@ func TestDeviceMissing(t *testing.T) {
 		{m.with("CLARY_DEVICE=cuda", "CUDA_VISIBLE_DEVICES="), "", []string{"CUDA_VISIBLE_DEVICES is empty"}},
 		{m.with("CLARY_DEVICE=cuda", "ORT_DYLIB_PATH="+library(t)), "", []string{"has no CUDA provider (it has ", "onnxruntime-gpu", "CLARY_DEVICE=cpu"}},
 		{m.with("CLARY_DEVICE=cuda", "FAKE_CUDA_LOAD=libcudart.so.13: cannot open"), "", []string{"libcudart.so.13", "install CUDA and cuDNN"}},
+		{m.with("CLARY_DEVICE=cuda", "FAKE_NVML="+lost), "", []string{"CLARY_DEVICE=cuda: gpu: GPU 1", "GPU is lost", "wants a reset"}},
 		{m.with("CLARY_DEVICE=cuda:1,2"), "", []string{"there is no GPU 2: this process may use 2", "inspect --devices"}},
 		{m.with("FAKE_NVML=/nowhere"), "device: cuda", []string{"device cuda: no GPU"}},
 		{m.with(), "device: cuda:3", []string{"device cuda:3: there is no GPU 3"}},
@@ -342,7 +345,7 @@ func TestBadDeviceSettings(t *testing.T) {
 
 func TestInspectDevices(t *testing.T) {
 	m := newGPUMachine(t, "gpu GPU-aaaa 8192 1024 12 ok\ngpu GPU-bbbb 8192 0 0 mig\nmig MIG-cccc 4096 96 1 0\n")
-	out, err := program(t, "serve", m.with("CUDA_VISIBLE_DEVICES=MIG-cccc,0"), "inspect", "--devices").CombinedOutput()
+	out, err := program(t, "serve", m.with("CUDA_VISIBLE_DEVICES=0,MIG-cccc"), "inspect", "--devices").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
@@ -418,5 +421,22 @@ func TestGPUFallsOff(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	if code := p.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestPartsOfAPipelinesModels: the parts of models of one process add up to no
+// more than the GPU has, though none of them is used yet.
+func TestPartsOfAPipelinesModels(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs) // of cuda:0, 7168 MiB are free
+	dir := writePipeline(t, chainOf(t, inProcess))
+	env := m.with(aPortRange(), "CLARY_DEVICE=cuda:0")
+	p := start(t, "serve", append(env, "CLARY_GPU_MEMORY=2000MiB"), dir)
+	rows, _ := chainRows(t)
+	if a := p.invoke("text/csv", rows); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	p = launch(t, "serve", append(env, "CLARY_GPU_MEMORY=3000MiB"), dir)
+	if code, why := p.wait(), fmt.Sprint(p.logged("stopped")["error"]); code != 1 || !strings.Contains(why, "needs 3000 MiB, and cuda:0, which has the most room, has 1168 MiB") {
+		t.Errorf("exit code %d: %s", code, why)
 	}
 }

@@ -128,9 +128,9 @@ func (s *Server) placed(a *artifact.Artifact, options *onnx.Options, among []int
 	if among != nil {
 		choice.among = among
 	}
-	workspace, err := gpuAmount("tensorrt.workspace", c.TensorRT.Workspace)
+	workspace, err := gpuAmount(c.TensorRT.Workspace)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tensorrt.workspace is %q: want an amount such as 1GiB", c.TensorRT.Workspace)
 	}
 	p, err := s.devices.place(choice, want)
 	if err != nil {

@@ -230,7 +230,7 @@ var settings = []setting{
 	{env: "CLARY_GPU_MEMORY", flag: "gpu-memory", emptyIsUnset: true,
 		help: "the same as an amount, such as 2GiB; wins",
 		set: func(p *parsed, v string) error {
-			_, err := gpuAmount("it", v)
+			_, err := gpuAmount(v)
 			p.GPUMemory = v
 			return err
 		}},

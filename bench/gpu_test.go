@@ -60,3 +60,21 @@ func TestTheGPUsScriptJoinsPieces(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// TestASuiteThatHangsLeavesTheOthers, and a row that says so.
+func TestASuiteThatHangsLeavesTheOthers(t *testing.T) {
+	results := t.TempDir()
+	cmd := exec.Command("./gpu.sh", "--device", "cpu", "--small", "--", "-results", results, "-suite", "correct,trouble", "-limit", "1ms")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "correct: it took longer than 1ms; trouble: it took longer than 1ms") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	files, err := filepath.Glob(results + "/*.json")
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d results: %v", len(files), err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil || strings.Count(string(text), `"FAILED"`) != 2 {
+		t.Errorf("%v: %s", err, text)
+	}
+}

@@ -28,7 +28,7 @@ type instance struct {
 // twice leaves nothing at all; a UUID may be cut short. A GPU that is divided
 // is used by the names of its instances, and its number means the first; where
 // nothing is said, the whole GPUs count, and without any the first instance
-// alone.
+// alone. A process can use one instance: the list ends behind the first.
 func choose(all []physical, value string, set bool) (places []int, why string) {
 	if !set {
 		return everything(all)
@@ -47,6 +47,12 @@ func choose(all []physical, value string, set bool) (places []int, why string) {
 			return nil, fmt.Sprintf("CUDA_VISIBLE_DEVICES=%s names %q twice, with which CUDA shows none", value, name)
 		}
 		places = append(places, place)
+	}
+	for i, place := range places {
+		if !slices.ContainsFunc(all, func(p physical) bool { return p.at == place }) { // an instance's
+			places = places[:i+1]
+			break
+		}
 	}
 	if len(places) > 0 {
 		why = ""
