@@ -46,8 +46,7 @@ lint: tools ## gofmt, go vet, staticcheck, shell and Python syntax
 	scripts/lint.sh
 
 bench: build ## benchmarks
-	ORT_DYLIB_PATH=$(library) go run ./bench
-	cd bench/codec && go run .
+	status=0; ORT_DYLIB_PATH=$(library) go run ./bench || status=$$?; cd bench/codec && go run . && exit $$status
 
 fuzz: lib ## every fuzz test, FUZZTIME (10s) each
 	ORT_DYLIB_PATH=$(library) scripts/fuzz.sh $(FUZZTIME)

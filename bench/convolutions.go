@@ -19,7 +19,7 @@ type network struct {
 
 // convolutions measures networks that cost milliseconds a run.
 func convolutions(b *bench) error {
-	for _, n := range []network{{networks.SqueezeNet, 0.95, 1.5, 0.5}, {networks.ResNet50, 0.97, 3, 1}} {
+	for _, n := range []network{{networks.SqueezeNet, 0.95, 1.2, 0.5}, {networks.ResNet50, 0.97, 2.2, 1}} {
 		if err := b.convolution(n); err != nil {
 			return fmt.Errorf("%s: %w", n.Name, err)
 		}

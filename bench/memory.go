@@ -41,7 +41,42 @@ func memory(b *bench) error {
 		load.Spec{Connections: 64, Seconds: 2, Warm: 0.1, Requests: post(body, "text/csv", "")}); err != nil {
 		return err
 	}
-	return b.largeBodies()
+	if err := b.largeBodies(); err != nil {
+		return err
+	}
+	return b.wideCost()
+}
+
+// wideCost measures what a second session for a lone caller takes.
+func (b *bench) wideCost() error {
+	for _, n := range []networks.Network{networks.SqueezeNet, networks.ResNet50} {
+		dir, err := n.Make(b.cache, networks.Options{})
+		if err != nil {
+			return err
+		}
+		body, err := b.file("image.npy", npy(image, numbers(3*224*224)))
+		if err != nil {
+			return err
+		}
+		var held []int64
+		for _, elastic := range []string{"off", "on"} {
+			s, err := b.clary(dir, []string{"CLARY_ELASTIC=" + elastic})
+			if err != nil {
+				return err
+			}
+			defer s.stop()
+			if _, err := s.burst("elastic "+elastic, load.Spec{Connections: 1, Seconds: 1, Warm: 1, Requests: post(body, "application/x-npy", "")}); err != nil {
+				return err
+			}
+			after, err := s.settled()
+			if err != nil {
+				return err
+			}
+			held = append(held, after)
+		}
+		b.report(row{What: n.Name + ", 1 connection: elastic on", Value: mega(held[1]), Against: mega(held[0]) + ": off"})
+	}
+	return nil
 }
 
 // largeBodies sends 256 bodies of 1.5 MB at once.
@@ -97,7 +132,7 @@ func byStatus(r load.Result) string {
 	return fmt.Sprintf("%d answers, %d of them 503", r.Requests, r.ByStatus[fmt.Sprint(http.StatusServiceUnavailable)].Count)
 }
 
-// settled is what the server holds a second after it was ready.
+// settled is what the server holds a second from now.
 func (s *server) settled() (int64, error) {
 	time.Sleep(time.Second)
 	return process.Resident(process.Tree(s.cmd.Process.Pid))
