@@ -1,6 +1,7 @@
 package clary_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -132,6 +133,32 @@ func TestWhatModelsGrowToCounts(t *testing.T) {
 	want(t, "load f", p.load("f", placeWith(t, base, "f", "gpu_memory: 3200MiB")), http.StatusInsufficientStorage, "cuda:0")
 	want(t, "e stays", p.get("/models/e"), 200, `"status":"ready"`)
 	want(t, "kept stays", p.get("/models/kept"), 200, `"status":"ready"`, `"cuda:0":4194304000`)
+}
+
+// TestWhatOthersGrowByIsNotTheOpened: a model that runs while another is opened.
+func TestWhatOthersGrowByIsNotTheOpened(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0")...)
+	m.write(m.take, "1000")
+	want(t, "load a", p.load("a", placeWith(t, base, "a", "")), 200)
+	if err := errors.Join(os.Remove(m.take), syscall.Mkfifo(m.take, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b, loaded := placeWith(t, base, "b", ""), make(chan answer)
+	go func() { loaded <- p.load("b", b) }()
+	take, err := os.OpenFile(m.take, os.O_WRONLY, 0) // as soon as b's session is being opened
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write(m.grow, "3000")
+	want(t, "ask a", p.ask("a", setosaRow), 200)
+	m.write(m.grow, "0")
+	if _, err := take.WriteString("500"); err != nil || take.Close() != nil {
+		t.Fatal(err)
+	}
+	want(t, "load b", <-loaded, 200)
+	want(t, "b's memory", p.get("/models/b"), 200, `"cuda:0":524288000`)
+	want(t, "a's memory", p.get("/models/a"), 200, `"cuda:0":4194304000`)
 }
 
 // TestAPartIsABound: what a run wants beyond the model's part is a 507, of which

@@ -4,6 +4,7 @@ package onnx
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,7 +38,7 @@ type TensorRT struct {
 	FP16        *bool
 	INT8        *bool
 	Calibration string // the name of the calibration table for INT8, inside the folder of engines
-	Workspace   int64  // bytes
+	Workspace   int64  // bytes; 0: the model's part of the GPU, where it has one
 	Engines     string // folder that built engines are kept in, each model's in one of its own; "": none are
 	Timings     *bool  // whether what building has measured is kept there too
 	Options     map[string]string
@@ -271,7 +272,7 @@ func (o Options) tensorRTOptions() map[string]string {
 	t.truth("trt_fp16_enable", o.TensorRT.FP16)
 	t.truth("trt_int8_enable", o.TensorRT.INT8)
 	t.text("trt_int8_calibration_table_name", o.TensorRT.Calibration)
-	t.number("trt_max_workspace_size", o.TensorRT.Workspace)
+	t.number("trt_max_workspace_size", cmp.Or(o.TensorRT.Workspace, o.Device.Limit)) // gpu_mem_limit is not TensorRT's
 	if o.TensorRT.Engines != "" {
 		t["trt_engine_cache_enable"], t["trt_engine_cache_path"] = "1", o.TensorRT.Engines
 		if o.TensorRT.Timings == nil || *o.TensorRT.Timings {

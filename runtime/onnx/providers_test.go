@@ -28,6 +28,7 @@ func TestProviderOptions(t *testing.T) {
 			map[string]string{"device_id": "3", "cudnn_conv_algo_search": "EXHAUSTIVE", "cudnn_conv_use_max_workspace": "0", "use_tf32": "0",
 				"do_copy_in_default_stream": "0", "prefer_nhwc": "1"}},
 		{trt, Options{Device: gpu}, map[string]string{"device_id": "1"}},
+		{trt, Options{Device: limited}, map[string]string{"device_id": "0", "trt_max_workspace_size": "1073741824"}},
 		{trt, Options{TensorRT: TensorRT{FP16: &yes, INT8: &yes, Calibration: "c", Workspace: 5, Engines: "/e"}},
 			map[string]string{"device_id": "0", "trt_fp16_enable": "1", "trt_int8_enable": "1", "trt_int8_calibration_table_name": "c",
 				"trt_max_workspace_size": "5", "trt_engine_cache_enable": "1", "trt_engine_cache_path": "/e",
