@@ -151,7 +151,7 @@ if [ -n "$libraries" ]; then
   unpack
   library=$work/lib/libonnxruntime.so.1
   beside=""
-  ls "$work"/lib/libcudnn.so.* >/dev/null 2>&1 || beside=$(pythons)
+  ls "$work"/lib/libcudnn.so.* >/dev/null 2>&1 || beside=$(pythons) || true
   export LD_LIBRARY_PATH=$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}${beside:+:$beside}
 elif [ "$device" = cuda ]; then
   have nvidia-smi || die "there is no GPU here, and no --libraries: --device cpu is a dry run"

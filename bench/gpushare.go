@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/claryhq/clary/bench/load"
 	"github.com/claryhq/clary/bench/networks"
@@ -54,11 +55,11 @@ func gpuShare(b *bench, g *gpuSettings) error {
 		}
 		return samples["clary_gpu_memory_used_bytes"]
 	}
-	samples, err := s.scrape()
+	total, err := s.gpuMemory(g)
 	if err != nil {
 		return err
 	}
-	before, total := used(), samples["clary_gpu_memory_total_bytes"]
+	before := used()
 	for _, name := range []string{"a", "b"} {
 		if err := s.model(http.MethodPost, name, http.StatusOK); err != nil {
 			return err
@@ -81,6 +82,21 @@ func gpuShare(b *bench, g *gpuSettings) error {
 	}
 	b.report(line)
 	return errors.Join(b.bounded(g, s, n, used), b.doesNotFit(g, s, bodies[:1]), b.cycles(g, s, used))
+}
+
+// gpuMemory is how much the GPU has. A server with many models answers before it
+// has found it.
+func (s *server) gpuMemory(g *gpuSettings) (total float64, err error) {
+	for begin := time.Now(); g.cuda && total == 0; time.Sleep(50 * time.Millisecond) {
+		samples, err := s.scrape()
+		if err != nil {
+			return 0, err
+		}
+		if total = samples["clary_gpu_memory_total_bytes"]; total == 0 && time.Since(begin) > time.Minute {
+			return 0, errors.New("the server's metrics have no GPU")
+		}
+	}
+	return total, nil
 }
 
 // bounded has a model with a small part want more than that.

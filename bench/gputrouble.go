@@ -157,7 +157,7 @@ func (b *bench) losesGPU(g *gpuSettings) error {
 	if err := state("ok"); err != nil {
 		return err
 	}
-	env := append(g.env(precision{}), "LD_LIBRARY_PATH="+dir+":"+os.Getenv("LD_LIBRARY_PATH"), "FAKE_NVML="+list, "CLARY_DEVICE=cuda:0")
+	env := append(g.env(precision{}), "LD_LIBRARY_PATH="+dir+":"+os.Getenv("LD_LIBRARY_PATH"), "FAKE_NVML="+list, "CLARY_DEVICE=cuda:0", "CUDA_VISIBLE_DEVICES=0")
 	library := b.library
 	if !g.cuda {
 		library = filepath.Join(dir, "libonnxruntime.so.1")
@@ -202,8 +202,12 @@ func (b *bench) standIns(g *gpuSettings) (dir string, err error) {
 	if !g.cuda {
 		libraries["libcuda.so.1"], libraries["libonnxruntime.so.1"] = "cuda.c", "onnxruntime.c"
 	}
-	if b.programs != "" {
-		return filepath.Join(b.programs, "stand-ins"), nil
+	if made := filepath.Join(b.programs, "stand-ins"); b.programs != "" {
+		if !g.cuda {
+			return made, nil
+		}
+		dir = filepath.Join(b.dir, "stand-ins") // the other libraries' there would be found before the real ones
+		return dir, errors.Join(os.MkdirAll(dir, 0o755), os.Symlink(filepath.Join(made, "libnvidia-ml.so.1"), filepath.Join(dir, "libnvidia-ml.so.1")))
 	}
 	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
 	if err != nil {
