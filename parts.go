@@ -16,11 +16,21 @@ const partSize = 1 << 20
 
 var errRecord = errors.New("a record is larger than the limit")
 
+// An origin is where a body comes from.
+type origin interface {
+	io.Reader
+	// within says that n bytes more are wanted now.
+	within(n int) error
+	// ended says that the body has.
+	ended() error
+	// broken says what it means that Read failed after so many bytes.
+	broken(got int64, err error) error
+}
+
 // parts cuts a body into parts while it arrives: what the format repeats in
 // front of each, then whole records.
 type parts struct {
-	r       *http.Request
-	control *http.ResponseController
+	from    origin
 	cut     codec.Splitter
 	request *codec.Request
 	limit   int64 // bytes of one record
@@ -69,30 +79,26 @@ func (p *parts) next(buf []byte) ([]byte, error) {
 	}
 }
 
-// fill reads on until buf holds want bytes or the body has ended. What is
-// wanted must keep coming, like any body.
+// fill reads on until buf holds want bytes or the body has ended.
 func (p *parts) fill(buf *[]byte, want int) error {
 	if p.ended || len(*buf) >= want {
 		return nil
 	}
-	if err := p.control.SetReadDeadline(time.Now().Add(patience + time.Duration(want/slowest)*time.Second)); err != nil {
-		return fmt.Errorf("%w: %w", errBody, err)
+	if err := p.from.within(want); err != nil {
+		return err
 	}
 	for len(*buf) < want {
 		if cap(*buf) < want {
 			*buf = append(make([]byte, 0, want+want/8), *buf...)
 		}
-		n, err := p.r.Body.Read((*buf)[len(*buf):cap(*buf)])
+		n, err := p.from.Read((*buf)[len(*buf):cap(*buf)])
 		*buf, p.total = (*buf)[:len(*buf)+n], p.total+int64(n)
 		if err == io.EOF {
 			p.ended = true
-			if err := p.control.SetReadDeadline(time.Time{}); err != nil {
-				return err
-			}
-			return p.r.Body.Close() // or net/http would look whether more comes
+			return p.from.ended()
 		}
 		if err != nil {
-			return bodyError(p.r, int(p.total), err)
+			return p.from.broken(p.total, err)
 		}
 	}
 	return nil
@@ -108,3 +114,28 @@ func (p *parts) discard() {
 		}
 	}
 }
+
+// sent is the body of a request. What is wanted of it must keep coming, like
+// any body.
+type sent struct {
+	r       *http.Request
+	control *http.ResponseController
+}
+
+func (b *sent) Read(p []byte) (int, error) { return b.r.Body.Read(p) }
+
+func (b *sent) within(n int) error {
+	if err := b.control.SetReadDeadline(time.Now().Add(patience + time.Duration(n/slowest)*time.Second)); err != nil {
+		return fmt.Errorf("%w: %w", errBody, err)
+	}
+	return nil
+}
+
+func (b *sent) ended() error {
+	if err := b.control.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	return b.r.Body.Close() // or net/http would look whether more comes
+}
+
+func (b *sent) broken(got int64, err error) error { return bodyError(b.r, int(got), err) }

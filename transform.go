@@ -1,15 +1,12 @@
 package clary
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
@@ -21,6 +18,7 @@ import (
 	"github.com/claryhq/clary/runtime/onnx"
 	"github.com/claryhq/clary/transform"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // A transformation is what the command line of serve transform says.
@@ -28,13 +26,14 @@ type transformation struct {
 	transform.Job
 	model, endpoint                               string
 	split, strategy, assemble, join, zip, shardOf string
-	payload                                       int // MiB
-	concurrent                                    int // 0: as many as there are cores, or as the endpoint says
-	timeout                                       int // seconds
+	payload                                       int             // MiB; 0: without end
+	concurrent                                    int             // 0: as many as there are cores, or as the endpoint says
+	timeout                                       int             // seconds
+	given                                         map[string]bool // the flags that are
 }
 
 func parseTransform(args, environ []string, out io.Writer) (*transformation, error) {
-	t := &transformation{}
+	t := &transformation{given: map[string]bool{}}
 	fs := flag.NewFlagSet("serve transform", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	env := environment(environ)
@@ -46,8 +45,8 @@ func parseTransform(args, environ []string, out io.Writer) (*transformation, err
 	fs.StringVar(&t.ContentType, "content-type", "text/csv", "of the records")
 	fs.StringVar(&t.Accept, "accept", "", "what the model is asked for")
 	fs.StringVar(&t.split, "split-type", "None", "None, Line, RecordIO or TFRecord")
-	fs.StringVar(&t.strategy, "strategy", "MultiRecord", "MultiRecord or SingleRecord: records of a request")
-	fs.IntVar(&t.payload, "max-payload-mb", 6, "MiB of a request, 1 to 100")
+	fs.StringVar(&t.strategy, "strategy", "MultiRecord", "MultiRecord or SingleRecord: records of a request; default of an endpoint: what its /execution-parameters says")
+	fs.IntVar(&t.payload, "max-payload-mb", 6, "MiB of a request, 1 to 100, or 0: an object is one request of any length; default of an endpoint: what its /execution-parameters says")
 	fs.IntVar(&t.concurrent, "max-concurrent", 0, "requests at the same time; default: one per core, or what the endpoint's /execution-parameters says")
 	fs.StringVar(&t.assemble, "assemble-with", "None", "None or Line")
 	fs.StringVar(&t.InputFilter, "input-filter", "$", "JSONPath of what the model gets of each record")
@@ -68,6 +67,7 @@ func parseTransform(args, environ []string, out io.Writer) (*transformation, err
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("transform takes flags alone, got %q", rest)
 	}
+	fs.Visit(func(f *flag.Flag) { t.given[f.Name] = true })
 	if err == nil {
 		err = t.finish(env)
 	}
@@ -99,11 +99,14 @@ func (t *transformation) finish(env map[string]string) (err error) {
 		}
 		*choice.set = choice.given == choice.yes
 	}
-	if t.payload < 1 || t.payload > 100 {
-		return fmt.Errorf("--max-payload-mb %d: want 1 to 100", t.payload)
+	if t.payload < 0 || t.payload > transform.MostInFlightMB {
+		return fmt.Errorf("--max-payload-mb %d: want 1 to %d, or 0 for requests without end", t.payload, transform.MostInFlightMB)
 	}
 	if t.concurrent < 0 || t.Retries < 0 || t.timeout < 0 {
 		return errors.New("--max-concurrent, --retries and --timeout: want 0 or more")
+	}
+	if n := t.payload * t.concurrent; t.endpoint != "" && n > transform.MostInFlightMB && t.given["max-payload-mb"] {
+		return fmt.Errorf("--max-concurrent %d of --max-payload-mb %d are %d MB at the same time: SageMaker takes %d", t.concurrent, t.payload, n, transform.MostInFlightMB)
 	}
 	t.MaxPayload, t.Timeout = t.payload<<20, time.Duration(t.timeout)*time.Second
 	if index := env["JOB_COMPLETION_INDEX"]; t.shardOf == "" && index != "" {
@@ -139,11 +142,9 @@ func transformCommand(h handler.Handler, args []string, stdout io.Writer) (err e
 		}
 	}
 	if t.endpoint != "" {
-		t.MaxConcurrent = t.concurrent
-		if t.MaxConcurrent == 0 {
-			t.MaxConcurrent = askConcurrency(ctx, t.endpoint)
-		}
-		t.Model, t.Invoke = t.endpoint, transform.Endpoint(t.endpoint, t.MaxConcurrent)
+		e := transform.NewEndpoint(t.endpoint)
+		t.heed(e.Parameters(ctx))
+		t.Model, t.Invoke, t.Stream = t.endpoint, e.Invoke, e.Stream
 	} else {
 		t.MaxConcurrent = cmp.Or(t.concurrent, cores())
 		close, err := t.inProcess(ctx, h)
@@ -152,10 +153,7 @@ func transformCommand(h handler.Handler, args []string, stdout io.Writer) (err e
 		}
 		defer func() { err = errors.Join(err, close()) }()
 	}
-	t.Report = os.Stderr
-	if info, err := os.Stderr.Stat(); err == nil {
-		t.Bar = info.Mode()&os.ModeCharDevice != 0
-	}
+	t.Report, t.Columns = os.Stderr, columns(os.Stderr)
 	s, err := t.Run(ctx)
 	if s.Objects > 0 {
 		fmt.Fprintf(stdout, "%d objects, %d of them done before, %d failed; %d rows, %s in %.1f s, %.0f rows/s",
@@ -172,6 +170,23 @@ func transformCommand(h handler.Handler, args []string, stdout io.Writer) (err e
 		err = fmt.Errorf("%d of %d objects failed", s.Failed, s.Objects)
 	}
 	return err
+}
+
+// heed takes an endpoint's word where the command line has none (contract
+// §6.1).
+func (t *transformation) heed(p transform.Parameters) {
+	const most = transform.MostInFlightMB
+	if !t.given["max-payload-mb"] {
+		if t.Advised = true; p.MaxPayloadInMB > 0 {
+			t.payload = min(p.MaxPayloadInMB, most)
+		}
+		t.payload = min(t.payload, max(1, most/max(1, t.concurrent)))
+		t.MaxPayload = t.payload << 20
+	}
+	if !t.given["strategy"] && t.payload > 0 {
+		t.Advised, t.Multi = true, p.BatchStrategy != "SINGLE_RECORD"
+	}
+	t.MaxConcurrent = cmp.Or(t.concurrent, max(1, min(p.MaxConcurrentTransforms, most/max(1, t.payload))))
 }
 
 // inProcess opens the model here: no HTTP, one thread a Run, and as many Runs
@@ -204,7 +219,7 @@ func (t *transformation) inProcess(ctx context.Context, h handler.Handler) (clos
 	if t.Split == transform.SplitLine && l.how != nil && l.how.cut.Head(nil, &l.how.request) == 0 {
 		t.Part = localPart
 	}
-	t.Invoke = l.invoke
+	t.Invoke, t.Stream = l.invoke, l.stream
 	return func() error { return errors.Join(m.Close(), onnx.Stop()) }, nil
 }
 
@@ -213,61 +228,17 @@ func (t *transformation) inProcess(ctx context.Context, h handler.Handler) (clos
 // run and written at the same time stays small.
 const localPart = 256 << 10
 
-// A local answers a batch transform's requests in this process.
-type local struct {
-	server *Server
-	live   *live
-	req    handler.Request // what each begins as
-	how    *rowWise        // nil where rows are not known to be independent
-}
-
-func (s *Server) local(m *live, contentType, accept string) *local {
-	x := &exchange{req: handler.Request{ContentType: contentType, Accept: accept}}
-	x.prepare(s, m)
-	return &local{s, m, x.req, s.inParts(m, &x.req)}
-}
-
-func (l *local) invoke(ctx context.Context, req transform.Request) ([]byte, error) {
-	s := l.server
-	scratch := s.scratch()
-	defer s.giveScratch(scratch)
-	var id [32]byte
-	template := l.req
-	template.ID = newRequestID(&id)
-	c := &call{server: s, live: l.live, template: &template, scratch: scratch}
-	o, err := c.do(ctx, req.Body)
-	if err != nil && s.cfg.Placeholder && l.how != nil && mendable(err) {
-		o, err = l.how.mend(ctx, c, req.Body, max(0, l.how.cut.Head(req.Body, &l.how.request)), err)
+// columns returns what tells the width of a terminal; nil where f is none.
+func columns(f *os.File) func() int {
+	ask := func() (*unix.Winsize, error) { return unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ) }
+	if _, err := ask(); err != nil {
+		return nil
 	}
-	switch {
-	case err == nil:
-		return bytes.Clone(o.reply.Body), nil
-	case emptyIsFine(err, req.ContentType):
-		return nil, nil
+	return func() int {
+		size, err := ask()
+		if err != nil { // it has gone
+			return 0
+		}
+		return int(size.Col)
 	}
-	status := failureOf(err, template.ID).status
-	if status == http.StatusInternalServerError {
-		status = http.StatusUnprocessableEntity // it would fail again
-	}
-	return nil, &transform.StatusError{Status: status, Message: err.Error()}
-}
-
-// askConcurrency is what an endpoint says of itself, or SageMaker's default.
-func askConcurrency(ctx context.Context, endpoint string) int {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(strings.TrimSuffix(endpoint, "/"), "/invocations")+"/execution-parameters", nil)
-	if err != nil {
-		return 1
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 1
-	}
-	defer resp.Body.Close()
-	var said struct{ MaxConcurrentTransforms int }
-	if resp.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(resp.Body, 4<<10)).Decode(&said) != nil {
-		return 1
-	}
-	return max(1, said.MaxConcurrentTransforms)
 }

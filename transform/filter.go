@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/theory/jsonpath"
 	"github.com/theory/jsonpath/spec"
@@ -30,8 +31,8 @@ func newFilter(text string) (*filter, error) {
 	if text == "" || text == "$" {
 		return nil, nil
 	}
-	if len(text) > maxFilter {
-		return nil, fmt.Errorf("%q has %d characters: want at most %d", text, len(text), maxFilter)
+	if n := utf8.RuneCountInString(text); n > maxFilter {
+		return nil, fmt.Errorf("%q has %d characters: want at most %d", text, n, maxFilter)
 	}
 	path, err := jsonpath.Parse(text)
 	if err != nil {

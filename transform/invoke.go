@@ -1,21 +1,40 @@
 package transform
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/claryhq/clary/artifact/store"
 )
+
+// A Request is what the model is asked once.
+type Request struct {
+	Body        []byte
+	ContentType string
+	Accept      string // "" where nobody says
+}
+
+// An Invoke answers a request. It is called by several goroutines. The reply
+// is the caller's own, and rows of text end in a newline, the last one too. An
+// error that passes is told by [StatusError].
+type Invoke func(ctx context.Context, req Request) ([]byte, error)
+
+// A Stream answers a request whose body, in the place of the Request's own, is
+// of any length: it is read while the reply is written, and neither is held.
+// When a Stream has returned it reads and writes no more. Else it is like an
+// Invoke.
+type Stream func(ctx context.Context, req Request, body io.Reader, reply io.Writer) error
 
 // A StatusError is a reply other than 2xx.
 type StatusError struct {
 	Status  int
 	Message string
+	After   time.Duration // the least that the server asks to wait before the next attempt
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
@@ -26,66 +45,74 @@ func passing(err error) bool {
 	return !errors.As(err, &status) || status.Status >= 500 || status.Status == http.StatusTooManyRequests || status.Status == http.StatusRequestTimeout
 }
 
-// The waits between attempts: doubled each time, half of each by chance.
+// unavailable reports whether err is a store's that may answer later.
+func unavailable(err error) bool { return errors.Is(err, store.ErrUnavailable) }
+
+// The waits between attempts: doubled each time, half of each by chance; a
+// server may ask for longer ones.
 const (
 	firstWait = 200 * time.Millisecond
 	longest   = 20 * time.Second
+	patience  = 2 * time.Minute // with what a server asks for
 )
 
-// retry asks until there is an answer, the error is not a passing one, or
-// there have been attempts enough.
-func (r *run) retry(ctx context.Context, req Request) ([]byte, error) {
+// A tired error is that of the last of several attempts: it might not be there
+// the next time.
+type tired struct {
+	attempts int
+	err      error
+}
+
+func (e *tired) Error() string {
+	if e.attempts == 1 {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("after %d attempts: %v", e.attempts, e.err)
+}
+
+func (e *tired) Unwrap() error { return e.err }
+
+// retry does what may fail until it does not, the error is not one after which
+// it may be done again, or there have been attempts enough.
+func (r *run) retry(ctx context.Context, again func(error) bool, do func() error) error {
 	wait := firstWait
-	for attempt := 0; ; attempt++ {
-		reply, err := r.attempt(ctx, req)
-		if err == nil || ctx.Err() != nil || !passing(err) {
-			return reply, err
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil || ctx.Err() != nil || !again(err) {
+			return err
 		}
-		if attempt == r.job.Retries {
-			return nil, fmt.Errorf("after %d attempts: %w", attempt+1, err)
+		if attempt > r.job.Retries {
+			return &tired{attempt, err}
+		}
+		pause := wait/2 + rand.N(wait/2)
+		if status := (*StatusError)(nil); errors.As(err, &status) {
+			pause = max(pause, min(status.After, patience))
 		}
 		select {
-		case <-time.After(wait/2 + rand.N(wait/2)):
+		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		wait = min(2*wait, longest)
 	}
 }
 
-func (r *run) attempt(ctx context.Context, req Request) ([]byte, error) {
-	if r.job.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.job.Timeout)
+// invoke asks until there is an answer or none to be had.
+func (r *run) invoke(ctx context.Context, req Request) (reply []byte, err error) {
+	err = r.retry(ctx, passing, func() error {
+		ctx, cancel := r.attempt(ctx)
 		defer cancel()
-	}
-	return r.job.Invoke(ctx, req)
+		var err error
+		reply, err = r.job.Invoke(ctx, req)
+		return err
+	})
+	return reply, err
 }
 
-// Endpoint asks the server at a URL, whose path /invocations may be left out.
-func Endpoint(url string, concurrent int) Invoke {
-	if url = strings.TrimSuffix(url, "/"); !strings.HasSuffix(url, "/invocations") {
-		url += "/invocations"
+// attempt bounds one request in time.
+func (r *run) attempt(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.job.Timeout > 0 {
+		return context.WithTimeout(ctx, r.job.Timeout)
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concurrent, Proxy: http.ProxyFromEnvironment}}
-	return func(ctx context.Context, req Request) ([]byte, error) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(req.Body))
-		if err != nil {
-			return nil, err
-		}
-		r.Header.Set("Content-Type", req.ContentType)
-		if req.Accept != "" {
-			r.Header.Set("Accept", req.Accept)
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			return nil, err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode/100 != 2 {
-			text, _ := io.ReadAll(io.LimitReader(resp.Body, 2<<10)) // what can be had of it
-			return nil, &StatusError{resp.StatusCode, strings.TrimSpace(string(text))}
-		}
-		return io.ReadAll(resp.Body)
-	}
+	return context.WithCancel(ctx)
 }

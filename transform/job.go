@@ -19,17 +19,6 @@ import (
 	"github.com/claryhq/clary/artifact/store"
 )
 
-// A Request is what the model is asked once.
-type Request struct {
-	Body        []byte
-	ContentType string
-	Accept      string // "" where nobody says
-}
-
-// An Invoke answers a request. It is called by several goroutines. The reply
-// is the caller's own, and rows of text end in a newline, the last one too. An error that passes is told by [StatusError].
-type Invoke func(ctx context.Context, req Request) ([]byte, error)
-
 // A Job is one data set's way through a model. The zero values of its fields
 // are SageMaker's defaults.
 type Job struct {
@@ -39,7 +28,7 @@ type Job struct {
 	ContentType, Accept string
 	Split               Split
 	Multi               bool // records of a request: as many as fit, or one
-	MaxPayload          int  // bytes of a request's body
+	MaxPayload          int  // bytes of a request's body; 0: an object is one request, of any length
 	Part                int  // bytes that are enough for a request of several records; 0: MaxPayload
 	MaxConcurrent       int  // requests at the same time
 	AssembleLine        bool // every record's result ends in a newline
@@ -55,8 +44,14 @@ type Job struct {
 
 	Model  string // what answers; a stopped run is only taken up with the same
 	Invoke Invoke
-	Report io.Writer // progress; nil: nowhere
-	Bar    bool      // Report is a terminal
+	Stream Stream // where MaxPayload is 0
+	// Advised says that Multi and MaxPayload are what the model asks for, and
+	// that it may ask otherwise the next time: a stopped run goes on with what
+	// it had.
+	Advised bool
+
+	Report  io.Writer  // progress; nil: nowhere
+	Columns func() int // of the terminal that Report is, 0 where it does not say; nil where it is none
 }
 
 // A Summary is what came of a job.
@@ -84,12 +79,16 @@ func (j *Job) Run(ctx context.Context) (Summary, error) {
 	if err := r.prepare(ctx); err != nil {
 		return Summary{}, err
 	}
-	state, err := openState(j.stateDir(), j.fingerprint())
+	state, err := openState(j)
 	if err != nil {
 		return Summary{}, err
 	}
 	r.state = state
-	r.progress = newProgress(j.Report, j.Bar, r.objects)
+	r.slots = make(chan struct{}, j.MaxConcurrent)
+	if r.part = cmp.Or(j.Part, j.MaxPayload); r.part > 0 {
+		r.held = make(chan struct{}, 2*j.MaxConcurrent+waitingBytes/r.part)
+	}
+	r.progress = newProgress(j.Report, j.Columns, r.objects)
 	err = r.all(ctx)
 	r.progress.end()
 	s := Summary{Objects: len(r.objects), Resumed: r.resumed, Failed: len(r.failures), Failures: r.failures,
@@ -123,8 +122,11 @@ type run struct {
 
 func (r *run) prepare(ctx context.Context) (err error) {
 	j := r.job
-	if j.MaxPayload <= 0 || j.MaxConcurrent <= 0 {
-		return fmt.Errorf("a payload of %d bytes, %d requests at the same time: want both above 0", j.MaxPayload, j.MaxConcurrent)
+	if j.MaxPayload < 0 || j.MaxConcurrent <= 0 {
+		return fmt.Errorf("a payload of %d bytes, %d requests at the same time: want 0 or more, and more", j.MaxPayload, j.MaxConcurrent)
+	}
+	if err := j.checkEndless(); err != nil {
+		return err
 	}
 	if r.data, err = newProcessing(j); err != nil {
 		return err
@@ -152,9 +154,6 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		}
 		r.objects = mine
 	}
-	r.slots = make(chan struct{}, j.MaxConcurrent)
-	r.part = cmp.Or(j.Part, j.MaxPayload)
-	r.held = make(chan struct{}, 2*j.MaxConcurrent+waitingBytes/r.part)
 	return nil
 }
 
@@ -232,7 +231,7 @@ func (r *run) one(ctx context.Context, o store.Object) {
 			return
 		}
 	}
-	err := r.object(ctx, o)
+	err := r.through(ctx, o)
 	if err != nil && ctx.Err() != nil {
 		return // its part stays, for the next run
 	}
@@ -241,7 +240,51 @@ func (r *run) one(ctx context.Context, o store.Object) {
 		r.failures = append(r.failures, Failure{o.Name, err})
 		r.mu.Unlock()
 		r.progress.failed(o.Name, err)
-		r.state.drop(o)
+		if later := (*tired)(nil); !errors.As(err, &later) {
+			r.state.drop(o)
+		}
 	}
 	r.progress.object(o, false)
+}
+
+// through takes an object through the model and to the output, and begins
+// again where a store did not answer or a request of any length failed.
+func (r *run) through(ctx context.Context, o store.Object) error {
+	part, err := r.state.open(o)
+	if err != nil {
+		return err
+	}
+	defer part.close()
+	endless := r.job.MaxPayload == 0
+	object, again, whole := r.object, unavailable, false
+	if !endless {
+		r.progress.resume(part.at)
+	} else {
+		object = r.streamed
+		again = func(err error) bool {
+			failed := (*failedRequest)(nil)
+			return unavailable(err) || errors.As(err, &failed) && passing(failed.error)
+		}
+	}
+	err = r.retry(ctx, again, func() (err error) {
+		if !whole {
+			err = object(ctx, o, part)
+			whole = err == nil
+		}
+		if err == nil {
+			err = r.publish(ctx, o.Name+".out", part)
+		}
+		return err
+	})
+	if err != nil && !endless {
+		err = errors.Join(err, part.note())
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.state.finish(o); err != nil {
+		return err
+	}
+	r.state.drop(o)
+	return nil
 }

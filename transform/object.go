@@ -2,9 +2,7 @@ package transform
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -24,33 +22,18 @@ type chunk struct {
 	done   chan struct{}
 }
 
-// object takes one object through the model.
-func (r *run) object(ctx context.Context, o store.Object) (err error) {
-	part, err := r.state.open(o)
-	if err != nil {
-		return err
-	}
-	defer part.close()
+// object takes one object through the model. It goes on where it was before.
+func (r *run) object(ctx context.Context, o store.Object, part *part) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	source, _, err := r.in.Read(ctx, o.Name)
+	reader, err := r.read(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	var reader io.Reader = source
-	if r.job.Gzip {
-		if o.Size == 0 {
-			reader = bytes.NewReader(nil)
-		} else if reader, err = gzip.NewReader(source); err != nil {
-			return fmt.Errorf("gzip: %w", err)
-		}
-	}
+	defer reader.Close()
 	if _, err := io.CopyN(io.Discard, reader, part.at.in); err != nil {
 		return fmt.Errorf("going on at byte %d: %w", part.at.in, err)
 	}
-	r.progress.resume(part.at)
-
 	chunks := make(chan *chunk, cap(r.held))
 	read := make(chan error, 1)
 	go func() {
@@ -75,17 +58,7 @@ func (r *run) object(ctx context.Context, o store.Object) (err error) {
 	if e := <-read; err == nil {
 		err = e
 	}
-	if err != nil {
-		return errors.Join(err, part.note())
-	}
-	if err := r.publish(ctx, o.Name+".out", part); err != nil {
-		return err
-	}
-	if err := r.state.finish(o); err != nil {
-		return err
-	}
-	r.state.drop(o)
-	return nil
+	return err
 }
 
 // publish puts a part, which is whole, into the output; where that is a folder
@@ -179,7 +152,7 @@ func (r *run) answer(ctx context.Context, o store.Object, c *chunk) ([]byte, err
 	if c.records == c.first+1 {
 		where = fmt.Sprintf("record %d", c.records)
 	}
-	reply, err := r.retry(ctx, Request{Body: c.body, ContentType: r.job.ContentType, Accept: r.job.Accept})
+	reply, err := r.invoke(ctx, Request{Body: c.body, ContentType: r.job.ContentType, Accept: r.job.Accept})
 	if err == nil && r.data != nil {
 		reply, err = r.data.output(o.Name, c.first, c.inputs, reply)
 	}

@@ -19,8 +19,8 @@ const (
 
 // progress counts and tells.
 type progress struct {
-	w     io.Writer // nil: nobody is told
-	bar   bool
+	w     io.Writer  // nil: nobody is told
+	width func() int // of the terminal that w is; nil where it is none
 	begin time.Time
 	total int64 // bytes of all objects
 	count int   // objects
@@ -32,8 +32,8 @@ type progress struct {
 	stopped                        chan struct{}
 }
 
-func newProgress(w io.Writer, bar bool, objects []store.Object) *progress {
-	p := &progress{w: w, bar: bar, begin: time.Now(), count: len(objects), stop: make(chan struct{}), stopped: make(chan struct{})}
+func newProgress(w io.Writer, width func() int, objects []store.Object) *progress {
+	p := &progress{w: w, width: width, begin: time.Now(), count: len(objects), stop: make(chan struct{}), stopped: make(chan struct{})}
 	for _, o := range objects {
 		p.total += o.Size
 	}
@@ -44,7 +44,7 @@ func newProgress(w io.Writer, bar bool, objects []store.Object) *progress {
 func (p *progress) tell() {
 	defer close(p.stopped)
 	every := logEvery
-	if p.bar {
+	if p.width != nil {
 		every = barEvery
 	}
 	ticks := time.NewTicker(every)
@@ -62,7 +62,7 @@ func (p *progress) tell() {
 func (p *progress) end() {
 	close(p.stop)
 	<-p.stopped
-	if p.bar {
+	if p.width != nil {
 		p.line()
 		p.say("\n")
 	}
@@ -90,13 +90,35 @@ func (p *progress) line() {
 		left = time.Duration(float64(took) * float64(p.total-done) / float64(fresh)).Round(time.Second).String()
 	}
 	text := fmt.Sprintf("%d/%d objects  %d rows  %.0f rows/s  ETA %s", p.objects.Load(), p.count, p.records.Load(), float64(p.records.Load())/took.Seconds(), left)
-	if !p.bar {
+	if p.width != nil {
 		p.say(fmt.Sprintf("transform: %.0f%%  %s\n", 100*share, text))
 		return
 	}
-	const width = 30
-	full := int(share * width)
-	p.say(fmt.Sprintf("\r[%s%s] %3.0f%%  %s\x1b[K", strings.Repeat("=", full), strings.Repeat(" ", width-full), 100*share, text))
+	p.say("\r" + drawn(share, text, p.width()) + "\x1b[K")
+}
+
+// The bar's length where there is room for it, and a terminal's width where
+// nobody knows it.
+const (
+	shortest  = 10
+	longBar   = 30
+	ordinary  = 80
+	aroundBar = len("[] 100%  ")
+)
+
+// drawn is a line of at most a terminal's width, less the last column, behind
+// which some go on in the next line: \r would not come back from there.
+func drawn(share float64, text string, width int) string {
+	if width <= 0 {
+		width = ordinary
+	}
+	text = text[:min(len(text), width-1)]
+	bar := min(longBar, width-1-len(text)-aroundBar)
+	if bar < shortest {
+		return text
+	}
+	full := int(share * float64(bar))
+	return fmt.Sprintf("[%s%s] %3.0f%%  %s", strings.Repeat("=", full), strings.Repeat(" ", bar-full), 100*share, text)
 }
 
 func (p *progress) add(bytes, records int64) {
@@ -116,7 +138,7 @@ func (p *progress) object(o store.Object, earlier bool) {
 
 func (p *progress) failed(name string, err error) {
 	lead := ""
-	if p.bar {
+	if p.width != nil {
 		lead = "\r\x1b[K"
 	}
 	p.say(fmt.Sprintf("%stransform: %s: %v\n", lead, name, err))

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,9 +33,11 @@ func (j *Job) stateDir() string {
 }
 
 // fingerprint is of all that the output depends on but the objects.
-func (j *Job) fingerprint() string {
-	return fmt.Sprintf("%q %q %q %q %d %v %d %v %v %q %q %v %v", j.Model, j.Input, j.ContentType, j.Accept, j.Split, j.Multi,
-		j.MaxPayload, j.AssembleLine, j.Gzip, j.InputFilter, j.OutputFilter, j.Join, j.InferenceID)
+func (j *Job) fingerprint() string { return j.fingerprintOf(j.Multi, j.MaxPayload) }
+
+func (j *Job) fingerprintOf(multi bool, payload int) string {
+	return fmt.Sprintf("%q %q %q %q %d %v %d %v %v %q %q %v %v", j.Model, j.Input, j.ContentType, j.Accept, j.Split, multi,
+		payload, j.AssembleLine, j.Gzip, j.InputFilter, j.OutputFilter, j.Join, j.InferenceID)
 }
 
 // state is a folder: done lists the objects that are finished, and of each one
@@ -49,11 +52,14 @@ type state struct {
 	list     *os.File
 }
 
-func openState(dir, fingerprint string) (*state, error) {
+// openState opens the folder of j, of which it changes what an earlier run had
+// been advised.
+func openState(j *Job) (*state, error) {
+	dir := j.stateDir()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	s := &state{dir: dir, fingerprint: fingerprint, finished: map[string]bool{}}
+	s := &state{dir: dir, finished: map[string]bool{}}
 	var err error
 	if s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -67,7 +73,31 @@ func openState(dir, fingerprint string) (*state, error) {
 	for lines := bufio.NewScanner(s.list); lines.Scan(); {
 		s.finished[lines.Text()] = true
 	}
+	if j.Advised {
+		if err := s.settle(j); err != nil {
+			return nil, errors.Join(err, s.close(false))
+		}
+	}
+	s.fingerprint = j.fingerprint()
 	return s, nil
+}
+
+// settle keeps what j was advised for its next run, or gives it what an
+// earlier one was.
+func (s *state) settle(j *Job) error {
+	sum := sha256.Sum256([]byte(j.fingerprintOf(false, -1)))
+	name := filepath.Join(s.dir, "advice-"+hex.EncodeToString(sum[:8]))
+	var multi bool
+	var payload int
+	text, err := os.ReadFile(name)
+	if n, _ := fmt.Sscanf(string(text), "%t %d.", &multi, &payload); err == nil && n == 2 && payload > 0 && strings.HasSuffix(string(text), ".") {
+		j.Multi, j.MaxPayload = multi, payload
+		return nil
+	}
+	if err := os.WriteFile(name, fmt.Appendf(nil, "%t %d.", j.Multi, j.MaxPayload), 0o666); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
 }
 
 // key is of an object as it is now, for this job.
@@ -177,6 +207,16 @@ func (p *part) add(output []byte, in, records int64) error {
 		return nil
 	}
 	return p.note()
+}
+
+// reset cuts the part back to nothing.
+func (p *part) reset() error {
+	p.at = place{}
+	if err := errors.Join(p.journal.Truncate(0), p.file.Truncate(0)); err != nil {
+		return err
+	}
+	_, err := p.file.Seek(0, io.SeekStart)
+	return err
 }
 
 // note writes down how far the part has come.
