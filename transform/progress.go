@@ -90,7 +90,7 @@ func (p *progress) line() {
 		left = time.Duration(float64(took) * float64(p.total-done) / float64(fresh)).Round(time.Second).String()
 	}
 	text := fmt.Sprintf("%d/%d objects  %d rows  %.0f rows/s  ETA %s", p.objects.Load(), p.count, p.records.Load(), float64(p.records.Load())/took.Seconds(), left)
-	if p.width != nil {
+	if p.width == nil {
 		p.say(fmt.Sprintf("transform: %.0f%%  %s\n", 100*share, text))
 		return
 	}
