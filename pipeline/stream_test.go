@@ -1,13 +1,19 @@
 package pipeline_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/claryhq/clary/artifact"
 	"github.com/claryhq/clary/pipeline"
 )
 
@@ -50,39 +56,92 @@ func TestALargeBodyStreamsThroughAllSteps(t *testing.T) {
 	}
 }
 
+// inMemory is a network of connections that hold nothing back, so that a
+// bubble knows when nothing moves on them.
+type inMemory map[string]chan net.Conn
+
+func (m inMemory) dial(_ context.Context, _, addr string) (net.Conn, error) {
+	near, far := net.Pipe()
+	m[addr] <- far
+	return near, nil
+}
+
+// container is a step that is reached by m, until the test ends it.
+func (m inMemory) container(name string, invoke http.HandlerFunc) (url string, end func() error) {
+	conns := make(chan net.Conn, 100)
+	m[name+":80"] = conns
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ping", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /invocations", invoke)
+	server := &http.Server{Handler: mux}
+	go func() { _ = server.Serve(&accepting{conns: conns, done: make(chan struct{})}) }() // until it is closed
+	return "http://" + name, server.Close
+}
+
+// accepting is a listener of connections that come by a channel.
+type accepting struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (a *accepting) Accept() (net.Conn, error) {
+	select {
+	case c := <-a.conns:
+		return c, nil
+	case <-a.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (a *accepting) Close() error {
+	a.once.Do(func() { close(a.done) })
+	return nil
+}
+
+func (a *accepting) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A step that reads nothing stops the one before it, and that one the client:
+// of an endless body no more is taken than the window and the buffers.
 func TestNobodyReadsAheadOfASlowStep(t *testing.T) {
-	release := make(chan struct{})
-	stuck := func(w http.ResponseWriter, r *http.Request) {
-		<-release
-		_, _ = io.CopyN(io.Discard, r.Body, 1)
-	}
-	c := chain(t, container(t, func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		_, _ = io.Copy(w, r.Body)
-	}), container(t, stuck))
-	body := &endless{}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		out, err := c.Run(t.Context(), &pipeline.Message{Header: http.Header{}, Body: body, Length: -1}, "")
-		if err == nil {
-			out.Body.Close()
+	synctest.Test(t, func(t *testing.T) {
+		m := inMemory{}
+		release := make(chan struct{})
+		first, endFirst := m.container("first", func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			_, _ = io.Copy(w, r.Body)
+		})
+		stuck, endStuck := m.container("stuck", func(http.ResponseWriter, *http.Request) { <-release })
+		c, err := pipeline.New(artifact.Pipeline{Mode: artifact.Serial, Steps: []artifact.PipelineStep{{Name: "a", URL: first}, {Name: "b", URL: stuck}}},
+			pipeline.Options{Watch: func(pipeline.Event) {}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	var last int64
-	for still := 0; still < 5; time.Sleep(50 * time.Millisecond) { // until nothing moves
-		if n := body.taken.Load(); n != last || n == 0 {
-			last, still = n, 0
-		} else {
-			still++
+		c.Dial(m.dial)
+		c.Start()
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	}
-	// The window and the buffers of the kernel's sockets, on both ways.
-	if last > 32<<20 {
-		t.Errorf("%d bytes were read ahead", last)
-	}
-	close(release)
-	<-done
+		body := &endless{}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			out, err := c.Run(t.Context(), &pipeline.Message{Header: http.Header{}, Body: body, Length: -1}, "")
+			if err == nil {
+				out.Body.Close()
+			}
+		}()
+		synctest.Wait() // nothing moves any more
+		if n := body.taken.Load(); n < 1<<20 || n > 3<<20 {
+			t.Errorf("%d bytes were taken, want a window for each of two steps and a little more", n)
+		}
+		close(release)
+		<-done
+		if err := errors.Join(c.Close(), endFirst(), endStuck()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute) // of the bubble's: net/http's servers linger
+	})
 }
 
 // A bodiless container cannot do without Content-Length; what a step answers
