@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -345,5 +347,71 @@ func TestTransformInAndOutOfS3(t *testing.T) {
 	}
 	if o, err := openStore(t, "s3://data/out").Stat(t.Context(), "deep/b.csv.out"); err != nil || o.Size != int64(len(want)) {
 		t.Errorf("in S3 there is %+v (%v)", o, err)
+	}
+}
+
+// A store that fails now and then is asked again; where it fails for good the
+// object's work is not lost.
+func TestTransformInAndOutOfAnS3ThatFails(t *testing.T) {
+	real := storetest.Start(t, "data")
+	target, err := url.Parse(real.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var puts, gets atomic.Int64
+	var down atomic.Bool // for puts
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // it is part of the signature
+	}}
+	flaky := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut && (down.Load() || puts.Add(1)%5 != 0):
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "" && gets.Add(1)%5 != 0:
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	defer flaky.Close()
+	for _, kv := range real.Env() {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+	rows := irisCSV(300)
+	if err := openStore(t, "s3://data/in").Put(t.Context(), "a.csv", strings.NewReader(rows), int64(len(rows))); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			asked.Add(1)
+		}
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.Copy(w, r.Body) // the client looks
+	}))
+	defer server.Close()
+	env := append(real.Env(), "TMPDIR="+t.TempDir(), "AWS_ENDPOINT_URL_S3="+flaky.URL)
+	for _, payload := range []string{"6", "0"} {
+		job := irisJob("s3://data/in", "s3://data/out"+payload, "--endpoint", server.URL, "--max-payload-mb", payload)
+		down.Store(true)
+		asked.Store(0)
+		code, said := transform(t, env, append(job, "--retries", "0")...)
+		if code != 1 || asked.Load() > 1 || !strings.Contains(said, "failed: a.csv: the store does not answer") {
+			t.Errorf("payload %s, down: %d, asked %d times: %s", payload, code, asked.Load(), said)
+		}
+		if _, err := openStore(t, "s3://data/out"+payload).Stat(t.Context(), "a.csv.out"); err == nil {
+			t.Error("there is an output")
+		}
+		down.Store(false)
+		transformed(t, env, job...)
+		if n := asked.Load(); payload != "0" && n > 1 {
+			t.Errorf("the model was asked %d times", n)
+		}
+		if o, err := openStore(t, "s3://data/out"+payload).Stat(t.Context(), "a.csv.out"); err != nil || o.Size != int64(len(rows)) {
+			t.Errorf("in S3 there is %+v (%v)", o, err)
+		}
 	}
 }

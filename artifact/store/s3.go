@@ -131,7 +131,9 @@ func (s *S3) Put(ctx context.Context, name string, r io.ReaderAt, size int64) er
 	}
 	key := aws.String(s.prefix + name)
 	if size <= largeObject {
-		_, err := s.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.bucket, Key: key, Body: io.NewSectionReader(r, 0, size), ContentLength: &size})
+		body, taken, done := s.pushed(ctx, io.NewSectionReader(r, 0, size))
+		defer done()
+		_, err := s.client.PutObject(taken, &s3.PutObjectInput{Bucket: &s.bucket, Key: key, Body: body, ContentLength: &size})
 		return s.explain(ctx, name, err)
 	}
 	upload, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &s.bucket, Key: key})
@@ -159,14 +161,43 @@ func (s *S3) putParts(ctx context.Context, upload *s3.CreateMultipartUploadOutpu
 	for at := int64(0); at < size; at += step {
 		n := min(step, size-at)
 		number := aws.Int32(int32(len(parts) + 1))
-		out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &s.bucket, Key: upload.Key, UploadId: upload.UploadId,
-			PartNumber: number, Body: io.NewSectionReader(r, at, n), ContentLength: &n})
+		body, taken, done := s.pushed(ctx, io.NewSectionReader(r, at, n))
+		out, err := s.client.UploadPart(taken, &s3.UploadPartInput{Bucket: &s.bucket, Key: upload.Key, UploadId: upload.UploadId,
+			PartNumber: number, Body: body, ContentLength: &n})
+		done()
 		if err != nil {
 			return nil, err
 		}
 		parts = append(parts, types.CompletedPart{ETag: out.ETag, PartNumber: number})
 	}
 	return parts, nil
+}
+
+// A push is the body of an upload, which must keep leaving.
+type push struct {
+	r     *io.SectionReader
+	stall *time.Timer // ends the upload
+	least time.Duration
+}
+
+// pushed returns a body, and a context that ends when S3 takes no more of it:
+// an answer that does not come ends the request by itself, so this waits
+// longer, for the pause before another attempt too.
+func (s *S3) pushed(ctx context.Context, r *io.SectionReader) (*push, context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	least := 3 * s.patience
+	p := &push{r, time.AfterFunc(least, cancel), least}
+	return p, ctx, func() { p.stall.Stop(); cancel() }
+}
+
+func (p *push) Read(b []byte) (int, error) {
+	p.stall.Reset(p.least)
+	return p.r.Read(b)
+}
+
+func (p *push) Seek(offset int64, whence int) (int64, error) {
+	p.stall.Reset(p.least)
+	return p.r.Seek(offset, whence)
 }
 
 // explain says what S3's error means here; nil for nil.

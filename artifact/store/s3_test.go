@@ -78,6 +78,22 @@ func TestATransferThatBreaksIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// A server that takes no more of an upload is one that does not answer.
+func TestAnUploadThatStallsEnds(t *testing.T) {
+	end := make(chan struct{})
+	s := faulty(t, storetest.Start(t, "models"), func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			<-end // nothing of it is read, and it is more than sockets hold
+		}
+		return r.Method == http.MethodPut
+	})
+	t.Cleanup(func() { close(end) })
+	content := make([]byte, 32<<20)
+	if err := s.Put(t.Context(), "m", bytes.NewReader(content), int64(len(content))); !errors.Is(err, store.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
 // etag is what the server calls the object m.
 func etag(t *testing.T, real *storetest.Server) string {
 	t.Helper()
