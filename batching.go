@@ -3,6 +3,7 @@ package clary
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,13 @@ const defaultRows = 64
 func (o *opener) batched(ctx context.Context, path string, s runtime.Session) (*batch.Session, error) {
 	c := o.artifact.Config.Batching
 	options := batch.Options{Runs: o.workers, Target: cmp.Or(c.Target, o.cfg.LatencyTarget)}
+	if c.Fill {
+		options.Fill = slices.Sorted(slices.Values(o.artifact.Config.Batches))
+	}
+	var err error
+	if options.Pad, err = padding(c.Pad, s.Inputs()); err != nil {
+		return nil, err
+	}
 	mode, rows := cmp.Or(o.cfg.Batching, c.Mode, "auto"), cmp.Or(c.Rows, o.cfg.BatchRows, defaultRows)
 	switch mode {
 	case "on":
@@ -40,7 +48,7 @@ func (o *opener) batched(ctx context.Context, path string, s runtime.Session) (*
 		}
 		options.Wide = func(ctx context.Context) (runtime.Session, error) { return o.openWide(ctx, path, wide) }
 	}
-	return o.pool.Wrap(s, options), nil
+	return o.pool.Wrap(s, options)
 }
 
 // sessionStats adds up what the sessions of a model have done, of several

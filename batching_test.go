@@ -186,11 +186,14 @@ func onnxModel(t *testing.T, operator string, rows uint64, yaml string) string {
 	if rows > 0 {
 		first = number(1, rows)
 	}
-	tensor := func(n protowire.Number, name string) []byte {
-		return field(n, text(1, name), field(2, field(1, number(1, 1), field(2, field(1, first), field(1, number(1, 2))))))
-	}
 	var nodes []byte
-	last := "x"
+	last, second := "x", number(1, 2)
+	if operator == "ReduceMax" {
+		second = text(2, "tokens")
+	}
+	tensor := func(n protowire.Number, name string) []byte {
+		return field(n, text(1, name), field(2, field(1, number(1, 1), field(2, field(1, first), field(1, second)))))
+	}
 	for i := range 40 {
 		next := fmt.Sprint("t", i)
 		nodes = append(nodes, field(1, text(1, last), text(2, next), text(4, "Tanh"))...)
@@ -204,8 +207,14 @@ func onnxModel(t *testing.T, operator string, rows uint64, yaml string) string {
 		nodes = append(nodes, field(1, text(1, "x"), text(2, "i"), text(4, "Cast"), field(5, text(1, "to"), number(3, 7), number(20, 2)))...)
 		node = append(node, text(1, "i"), field(5, text(1, "axis"), number(3, 1), number(20, 2)))
 	}
+	outputs := tensor(12, "y")
+	if operator == "ReduceMax" { // of each row, in s
+		nodes = append(nodes, field(1, text(1, last), text(2, "s"), text(4, operator), field(5, text(1, "axes"), number(8, 1), number(20, 7)), field(5, text(1, "keepdims"), number(3, 0), number(20, 2)))...)
+		node[2] = text(4, "Identity")
+		outputs = append(outputs, field(12, text(1, "s"), field(2, field(1, number(1, 1), field(2, field(1, first)))))...)
+	}
 	model := append(number(1, 8), field(8, number(2, 13))...)
-	model = append(model, field(7, nodes, field(1, node...), text(2, operator), tensor(11, "x"), tensor(12, "y"))...)
+	model = append(model, field(7, nodes, field(1, node...), text(2, operator), tensor(11, "x"), outputs)...)
 	dir := t.TempDir()
 	must(os.WriteFile(filepath.Join(dir, "model.onnx"), model, 0o600))
 	must(os.WriteFile(filepath.Join(dir, "clary.yaml"), []byte(yaml), 0o600))
@@ -239,6 +248,26 @@ func TestWhichModelsAreBatched(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Rows of many lengths are run together where clary.yaml says what they are
+// padded with, and each answer is as long as its request.
+func TestRaggedRequestsAreRunTogether(t *testing.T) {
+	var bodies []string
+	for i := range 256 {
+		bodies = append(bodies, npy(random("x", i%2+1, i%13+1)))
+	}
+	long := npy(random("x", 2048, 64))
+	on := oneRun(t, 1, onnxModel(t, "ReduceMax", 0, "batches: [2, 4, 8, 16, 32]\nbatching:\n  fill: true\n  pad: {x: -0.0}\n"))
+	off := oneRun(t, 1, onnxModel(t, "ReduceMax", 0, "batching: {mode: off}\n"))
+	together, alone := on.crowd(bodies, long, "application/json"), off.crowd(bodies, long, "application/json")
+	for i := range alone {
+		if together[i].body != alone[i].body {
+			t.Fatalf("answer %d is %.300s, want %.300s", i, together[i].body, alone[i].body)
+		}
+	}
+	on.batches(true)
+	off.batches(false)
 }
 
 // A model with a fixed batch takes what fits it, and nothing is merged.

@@ -57,6 +57,8 @@ type BatchingConfig struct {
 	Mode   string        `yaml:"mode"`   // auto, on or off
 	Rows   int           `yaml:"rows"`   // of a batch, at most
 	Target time.Duration `yaml:"target"` // for a Run with its wait
+	Fill   bool          `yaml:"fill"`   // up to the next of batches
+	Pad    Pairs         `yaml:"pad"`    // inputs whose rows may differ in length: what shorter ones are padded with
 }
 
 var batchingModes = []string{"auto", "on", "off"}
@@ -130,6 +132,9 @@ func (d *decoder) check(c Config) error {
 	}
 	if line, set := d.lines["batching.target"]; set && c.Batching.Target <= 0 {
 		return d.errorf(line, "batching.target is longer than nothing, not %v", c.Batching.Target)
+	}
+	if c.Batching.Fill && len(c.Batches) == 0 {
+		return d.errorf(d.lines["batching.fill"], "batching.fill is up to the next of batches, which are not set")
 	}
 	if m := c.Batching.Mode; m != "" && !slices.Contains(batchingModes, m) {
 		return d.errorf(d.lines["batching.mode"], "batching.mode is one of %s, not %q", strings.Join(batchingModes, ", "), m)

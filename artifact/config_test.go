@@ -93,6 +93,8 @@ func TestAWrongSettingIsAnErrorThatNamesTheLine(t *testing.T) {
 		{"name: x\n---\nname: y", "f.yaml holds more than one document"},
 		{"name: [x", "f.yaml: line 1: did not find expected"},
 		{"name: *x", "f.yaml: unknown anchor"},
+		{"name: x\nbatching: {fill: true}", "line 2: batching.fill is up to the next of batches, which are not set"},
+		{"batching: {pad: ids}", "batching.pad is wanted as key: value lines"},
 		{"\tname: x", "f.yaml: "},
 		{"name: \xff", "f.yaml: "},
 		{"&a {session: *a}", "there is no session.session"},

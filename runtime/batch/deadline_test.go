@@ -16,7 +16,7 @@ import (
 func TestACallThatCannotMeetItsDeadlineIsRefusedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &model{delay: 10 * time.Millisecond}
-		s := batch.NewPool(1).Wrap(m, batch.Options{Target: 35 * time.Millisecond})
+		s := wrap(t, batch.NewPool(1), m, batch.Options{Target: 35 * time.Millisecond})
 		for range 8 {
 			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
 				t.Fatal(err)
@@ -58,7 +58,7 @@ func TestACallThatCannotMeetItsDeadlineIsRefusedAtOnce(t *testing.T) {
 func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &linear{each: 5 * time.Millisecond}
-		s := batch.NewPool(1).Wrap(slow, batch.Options{Rows: 64})
+		s := wrap(t, batch.NewPool(1), slow, batch.Options{Rows: 64})
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
@@ -99,7 +99,7 @@ func (l *linear) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.T
 // The context's deadline counts as the target does, the earlier of them.
 func TestADeadlineCountsAsATargetDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := batch.NewPool(1).Wrap(&model{delay: 10 * time.Millisecond}, batch.Options{})
+		s := wrap(t, batch.NewPool(1), &model{delay: 10 * time.Millisecond}, batch.Options{})
 		for range 8 {
 			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
 				t.Fatal(err)
@@ -120,7 +120,7 @@ func TestADeadlineCountsAsATargetDoes(t *testing.T) {
 func TestASlowSpellIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &model{delay: time.Second}
-		s := batch.NewPool(1).Wrap(m, batch.Options{Target: 50 * time.Millisecond})
+		s := wrap(t, batch.NewPool(1), m, batch.Options{Target: 50 * time.Millisecond})
 		served := func(calls int) (n int) {
 			for range calls {
 				if _, err := s.Run(t.Context(), rows(1, 1), nil); err == nil {
@@ -150,7 +150,7 @@ func TestABatchIsAsSmallAsItsTargetWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 1 ms and 100 us a row: 64 rows take 7.4 ms.
 		m := &affine{base: time.Millisecond, each: 100 * time.Microsecond}
-		s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 64, Target: 20 * time.Millisecond})
+		s := wrap(t, batch.NewPool(1), m, batch.Options{Rows: 64, Target: 20 * time.Millisecond})
 		for n := 1; n <= 32; n *= 2 { // it learns what they take
 			for range 8 {
 				if _, err := s.Run(t.Context(), rows(1, n), nil); err != nil {

@@ -16,7 +16,7 @@ func TestALoneCallerGetsAllCoresAndOthersTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		narrow, wide := &model{delay: 8 * time.Millisecond}, &model{delay: 4 * time.Millisecond}
 		opened := 0
-		s := batch.NewPool(2).Wrap(narrow, batch.Options{Wide: func(context.Context) (runtime.Session, error) { opened++; return wide, nil }})
+		s := wrap(t, batch.NewPool(2), narrow, batch.Options{Wide: func(context.Context) (runtime.Session, error) { opened++; return wide, nil }})
 		for range 10 {
 			if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
 				t.Fatal(err)
@@ -89,7 +89,7 @@ func alone(t *testing.T, s *batch.Session, times int) {
 func TestASmallModelNeverGetsAWideSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opening{wide: &model{}}
-		s := batch.NewPool(2).Wrap(&model{delay: 900 * time.Microsecond}, batch.Options{Wide: o.open})
+		s := wrap(t, batch.NewPool(2), &model{delay: 900 * time.Microsecond}, batch.Options{Wide: o.open})
 		alone(t, s, 100)
 		if o.count != 0 {
 			t.Errorf("opened %d times for runs of 0.9 ms", o.count)
@@ -100,7 +100,7 @@ func TestASmallModelNeverGetsAWideSession(t *testing.T) {
 func TestAWideSessionIsClosedAfterAMinuteWithoutUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opening{wide: &model{delay: time.Millisecond}}
-		s := batch.NewPool(2).Wrap(&model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open})
+		s := wrap(t, batch.NewPool(2), &model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open})
 		alone(t, s, 4)
 		for range 5 {
 			time.Sleep(59 * time.Second)
@@ -128,7 +128,7 @@ func TestAWideSessionIsClosedAfterAMinuteWithoutUse(t *testing.T) {
 func TestWhereNoWideSessionCanBeHadTheNarrowOneServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opening{err: errors.New("no memory")}
-		s := batch.NewPool(2).Wrap(&model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open})
+		s := wrap(t, batch.NewPool(2), &model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open})
 		alone(t, s, 100)
 		if o.count != 1 {
 			t.Errorf("tried %d times within a second", o.count)
@@ -147,7 +147,7 @@ func TestOpeningAWideSessionHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opening{wide: &model{}, hold: make(chan struct{})}
 		narrow := &model{delay: 8 * time.Millisecond}
-		s := batch.NewPool(2).Wrap(narrow, batch.Options{Wide: o.open})
+		s := wrap(t, batch.NewPool(2), narrow, batch.Options{Wide: o.open})
 		alone(t, s, 10)
 		if o.count != 1 || len(narrow.sizes) != 10 {
 			t.Errorf("opening %d times, %d narrow runs", o.count, len(narrow.sizes))
@@ -164,7 +164,7 @@ func TestAWideRunIsTheOnlyOne(t *testing.T) {
 		o := &opening{wide: &model{}}
 		pool := batch.NewPool(4)
 		other := &model{}
-		s, beside := pool.Wrap(&model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open}), pool.Wrap(other, batch.Options{})
+		s, beside := wrap(t, pool, &model{delay: 8 * time.Millisecond}, batch.Options{Wide: o.open}), wrap(t, pool, other, batch.Options{})
 		alone(t, s, 3)
 		o.wide.hold = make(chan struct{})
 		var group sync.WaitGroup

@@ -117,7 +117,7 @@ func answered(t *testing.T, out []runtime.Tensor, v float32, n int) {
 // occupied returns a session of one permit whose model is in a run that ends
 // when something is received from hold; another 64 runs know what it takes.
 func occupied(t *testing.T, m *model, o batch.Options) (s *batch.Session, first chan error) {
-	s = batch.NewPool(1).Wrap(m, o)
+	s = wrap(t, batch.NewPool(1), m, o)
 	for range 8 {
 		if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
 			t.Fatal(err)
@@ -131,4 +131,13 @@ func occupied(t *testing.T, m *model, o batch.Options) (s *batch.Session, first 
 	}()
 	synctest.Wait()
 	return s, first
+}
+
+func wrap(t *testing.T, p *batch.Pool, s runtime.Session, o batch.Options) *batch.Session {
+	t.Helper()
+	b, err := p.Wrap(s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -138,7 +138,7 @@ func put(out, got []runtime.Tensor, at, n int) bool {
 		if g.DType() != o.DType() || len(g.Shape) == 0 || g.Shape[0] != n || !slices.Equal(g.Shape[1:], o.Shape[1:]) {
 			return false
 		}
-		place(o.Data, at*(runtime.Len(o.Data)/o.Shape[0]), g.Data)
+		move(o.Data, at*(runtime.Len(o.Data)/o.Shape[0]), g.Data, 0, runtime.Len(g.Data))
 	}
 	return true
 }

@@ -18,7 +18,7 @@ func TestALargeCallIsRunInPieces(t *testing.T) {
 	for delay, most := range map[time.Duration]int{time.Second: 8, 100 * time.Microsecond: 1 << 16} {
 		synctest.Test(t, func(t *testing.T) {
 			m := &model{delay: delay}
-			s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+			s := wrap(t, batch.NewPool(1), m, batch.Options{Rows: 8})
 			in := rows(1, 1003)
 			want, err := (&model{}).Run(t.Context(), in, nil)
 			if err != nil {
@@ -47,7 +47,7 @@ func TestALargeCallIsRunInPieces(t *testing.T) {
 // runs no further piece.
 func TestALargeCallEndsWithItsFirstPieceThatFails(t *testing.T) {
 	m := &model{}
-	s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+	s := wrap(t, batch.NewPool(1), m, batch.Options{Rows: 8})
 	in := rows(1, 100)
 	in[0].Data.([]float32)[60] = -1
 	if _, err := s.Run(t.Context(), in, nil); err != errNegative {
@@ -55,7 +55,7 @@ func TestALargeCallEndsWithItsFirstPieceThatFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	held := &model{hold: make(chan struct{})}
-	s = batch.NewPool(1).Wrap(held, batch.Options{Rows: 8})
+	s = wrap(t, batch.NewPool(1), held, batch.Options{Rows: 8})
 	go func() { held.hold <- struct{}{}; cancel() }()
 	if _, err := s.Run(ctx, rows(1, 100), nil); err == nil || len(held.sizes) > 2 {
 		t.Errorf("%v after runs of %v", err, held.sizes)
@@ -65,7 +65,7 @@ func TestALargeCallEndsWithItsFirstPieceThatFails(t *testing.T) {
 // An output that has not one row for each of the input's is that of one run.
 func TestOutputsThatAreNotRowsAreOfOneRun(t *testing.T) {
 	m := &model{sums: true}
-	s := batch.NewPool(1).Wrap(m, batch.Options{Rows: 8})
+	s := wrap(t, batch.NewPool(1), m, batch.Options{Rows: 8})
 	out, err := s.Run(t.Context(), rows(1, 100), nil)
 	if err != nil || len(out[0].Shape) != 1 || m.sizes[len(m.sizes)-1] != 100 {
 		t.Errorf("%v (%v), runs of %v", out, err, m.sizes)

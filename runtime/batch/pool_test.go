@@ -16,7 +16,7 @@ func TestOneHotModelDoesNotStarveAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := batch.NewPool(1)
 		hot, cold := &model{delay: time.Second}, &model{delay: time.Second}
-		a, b := pool.Wrap(hot, batch.Options{}), pool.Wrap(cold, batch.Options{})
+		a, b := wrap(t, pool, hot, batch.Options{}), wrap(t, pool, cold, batch.Options{})
 		var group sync.WaitGroup
 		for range 50 {
 			group.Go(func() { _, _ = a.Run(t.Context(), rows(1, 1), nil) })
@@ -46,7 +46,7 @@ func TestModelsTakeTurns(t *testing.T) {
 			models := make([]*model, len(callers))
 			for i, n := range callers {
 				models[i] = &model{delay: 10 * time.Millisecond}
-				s := pool.Wrap(models[i], batch.Options{Rows: merged})
+				s := wrap(t, pool, models[i], batch.Options{Rows: merged})
 				for range n {
 					group.Go(func() {
 						for ctx.Err() == nil {
@@ -83,7 +83,7 @@ func TestRunsAreBounded(t *testing.T) {
 		models := []*model{{delay: time.Millisecond}, {delay: 3 * time.Millisecond}, {delay: 2 * time.Millisecond}}
 		var group sync.WaitGroup
 		for i, m := range models {
-			s := pool.Wrap(all.within(m), batch.Options{Rows: 8 * i, Runs: 2})
+			s := wrap(t, pool, all.within(m), batch.Options{Rows: 8 * i, Runs: 2})
 			for j := range 20 {
 				group.Go(func() {
 					for k := range 10 {

@@ -32,14 +32,14 @@ func (s *Session) mergeable(in []runtime.Tensor) (rows int, ok bool) {
 		}
 		rows = t.Shape[0]
 	}
-	return rows, rows < s.options.Rows
+	return rows, rows < s.options.Rows && (s.padding == nil || s.consistent(in))
 }
 
 // sameRows reports whether the rows of two mergeable calls have the same
-// shapes.
-func sameRows(a, b []runtime.Tensor) bool {
+// shapes, or are padded to the same.
+func (s *Session) sameRows(a, b []runtime.Tensor) bool {
 	for i := range a {
-		if !slices.Equal(a[i].Shape[1:], b[i].Shape[1:]) {
+		if !s.padded(i) && !slices.Equal(a[i].Shape[1:], b[i].Shape[1:]) {
 			return false
 		}
 	}
@@ -60,15 +60,24 @@ func (s *slab) of(d runtime.DType, n int) any {
 	return runtime.View(d, runtime.Bytes(s.whole)[:n*d.Size()])
 }
 
-// join lays input i of all calls one behind the other in t.
-func join(t *runtime.Tensor, memory *slab, calls []*call, i, rows int) {
+// join lays input i of all calls one behind the other in t, padded where that
+// is wanted, and behind them copies of the first row up to so many rows.
+func (s *Session) join(t *runtime.Tensor, memory *slab, calls []*call, i, rows int) {
 	first := &calls[0].in[i]
-	t.Shape = append(append(t.Shape[:0], rows), first.Shape[1:]...)
-	n := runtime.Len(first.Data) / first.Shape[0] * rows
-	t.Data = memory.of(first.DType(), n)
+	t.Shape = widest(t.Shape, calls, i, rows)
+	each := elements(t.Shape[1:])
+	t.Data = memory.of(first.DType(), each*rows)
+	if s.padded(i) {
+		spread(t.Data, s.padding[i])
+	}
 	at := 0
 	for _, c := range calls {
-		at += place(t.Data, at, c.in[i].Data)
+		in := &c.in[i]
+		box(t.Data, t.Shape, at*each, in.Data, in.Shape, 0, in.Shape)
+		at += in.Shape[0]
+	}
+	for ; at < rows; at++ {
+		move(t.Data, at*each, t.Data, 0, each)
 	}
 }
 
@@ -80,22 +89,9 @@ func room(data any, d runtime.DType, n int) any {
 	return runtime.Make(d, n)
 }
 
-// place copies src into dst from element at on, and returns how many there
-// were.
-func place(dst any, at int, src any) int {
-	if to, ok := dst.([]string); ok {
-		return copy(to[at:], src.([]string))
-	}
-	n := runtime.Len(src)
-	if n > 0 {
-		from := runtime.Bytes(src)
-		copy(runtime.Bytes(dst)[at*(len(from)/n):], from)
-	}
-	return n
-}
-
-// split gives each call its rows of the outputs.
-func split(out []runtime.Tensor, calls []*call, rows int) error {
+// split gives each call its rows of the outputs, which the inputs in gave.
+func (s *Session) split(out []runtime.Tensor, calls []*call, in []runtime.Tensor) error {
+	rows := in[0].Shape[0]
 	for i := range out {
 		if out[i].Kind() != runtime.KindTensor || len(out[i].Shape) == 0 || out[i].Shape[0] != rows {
 			return fmt.Errorf("batch: output %q has the shape %v for %d rows", out[i].Name, out[i].Shape, rows)
@@ -108,7 +104,14 @@ func split(out []runtime.Tensor, calls []*call, rows int) error {
 		}
 		c.out = c.out[:len(out)]
 		for i := range out {
-			part(&c.out[i], &out[i], at, c.rows, rows)
+			t, o := &out[i], &c.out[i]
+			shape, err := s.shapeFor(o.Shape, t, i, c, in)
+			if err != nil {
+				return err
+			}
+			o.Name, o.Shape = t.Name, shape
+			o.Data = room(o.Data, t.DType(), elements(shape))
+			box(o.Data, shape, 0, t.Data, t.Shape, at*elements(t.Shape[1:]), shape)
 		}
 		at += c.rows
 	}

@@ -21,6 +21,14 @@ type Options struct {
 	// a session whose rows are independent of each other may have more: see
 	// Independent.
 	Rows int
+	// Fill are numbers of rows, in order: a batch of more than one row is filled
+	// up to the next of them with rows that nobody sees, for what runs such
+	// numbers best.
+	Fill []int
+	// Pad lets rows be merged that differ in the open dimensions of these inputs:
+	// shorter ones are padded at their ends with the element, a slice of one, and
+	// of outputs the dimensions of the same names are cut to each caller's again.
+	Pad map[string]any
 	// Runs is how many runs of this session may go on at the same time; 0 is as
 	// many as the pool has permits.
 	Runs int
@@ -40,6 +48,8 @@ type Session struct {
 	options Options
 	inputs  []runtime.Info
 	outputs []runtime.Info
+	padding []any     // of each input's rows; nil: none is padded
+	cuts    [][]cut   // of each output
 	buffers sync.Pool // of *buffer
 	wide    elastic
 
@@ -66,14 +76,15 @@ type Stats struct {
 	Wide    int64 // runs with all cores
 }
 
-// Wrap returns s run within the pool.
-func (p *Pool) Wrap(s runtime.Session, o Options) *Session {
+// Wrap returns s run within the pool. It fails where rows cannot be padded as
+// the options say.
+func (p *Pool) Wrap(s runtime.Session, o Options) (*Session, error) {
 	if o.Runs == 0 {
 		o.Runs = p.total
 	}
 	b := &Session{Session: s, pool: p, options: o, inputs: s.Inputs(), outputs: s.Outputs()}
 	b.wide.init(o.Wide)
-	return b
+	return b, b.pads(o.Pad)
 }
 
 // Stats returns what the session has done so far.
@@ -137,7 +148,7 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 		s.pool.free -= permits
 		s.running++
 		lone := s.running == 1 && s.pool.free == s.pool.total-permits
-		gathers := c.merges && permits == 1 && s.gathers()
+		gathers := c.merges && permits == 1 && (s.gathers() || s.filled(c.rows) > c.rows)
 		s.pool.mu.Unlock()
 		if !gathers {
 			return s.alone(&c, session, permits, lone)
@@ -226,7 +237,7 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 		s.pool.mu.Lock()
 		most := s.most(c)
 		s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
-			if rows+o.rows > most || !o.merges || !sameRows(c.in, o.in) {
+			if rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) {
 				return false
 			}
 			rows += o.rows
@@ -240,7 +251,7 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 		}
 		s.pool.mu.Unlock()
 	}
-	if len(calls) == 1 {
+	if len(calls) == 1 && s.filled(rows) == rows {
 		return s.alone(c, s.Session, 1, lone)
 	}
 	s.together(b, calls, rows)

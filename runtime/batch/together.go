@@ -51,14 +51,14 @@ func (s *Session) together(b *batch, calls []*call, rows int) {
 	}
 	defer s.buffers.Put(buf)
 	for i := range s.inputs {
-		join(&buf.in[i], &buf.slabs[i], calls, i, rows)
+		s.join(&buf.in[i], &buf.slabs[i], calls, i, s.filled(rows))
 		buf.in[i].Name = s.inputs[i].Name
 	}
 	began := time.Now()
 	out, err := try(ctx, s.Session, buf.in, buf.out)
 	if err == nil {
 		buf.out = out
-		err = split(out, calls, rows)
+		err = s.split(out, calls, buf.in)
 	}
 	s.ran(rows, time.Since(began), err == nil)
 	if err == nil {
