@@ -160,10 +160,6 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	x.prepare(s, m)
 	how := s.inParts(m, &x.req)
 	if how != nil && s.cfg.Batch && (r.ContentLength < 0 || r.ContentLength > partSize) {
-		if err := m.admission.acquire(r.Context()); err != nil {
-			return pipeline.Reply{}, err
-		}
-		defer m.admission.release()
 		return pipeline.Reply{}, s.stream(r.Context(), w, r, x, m, how)
 	}
 	ctx := r.Context()
@@ -173,11 +169,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 		defer cancel()
 	}
 
-	size := r.ContentLength
-	if size < 0 {
-		size = s.cfg.MaxBody
-	}
-	if size > small && size <= s.cfg.MaxBody {
+	if size := s.large(r); size > 0 {
 		held, err := s.hold.take(ctx, size)
 		if err != nil {
 			return pipeline.Reply{}, err
@@ -202,13 +194,31 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 
 	x.waiting.Context = ctx
 	reply, err := s.stages(handler.WithRequest(&x.waiting, &x.req), m, *body)
-	x.timing = reply.Timing
-	x.timing.Run -= x.waiting.took
-	x.queue += x.waiting.took
+	x.ran(reply.Timing)
 	if err != nil && how != nil && s.cfg.Placeholder && mendable(err) {
 		return s.mended(ctx, x, m, how, *body, err)
 	}
 	return reply, err
+}
+
+// large is how much of a body has to be asked room for: nothing of a small one,
+// nor of one that is refused.
+func (s *Server) large(r *http.Request) int64 {
+	size := r.ContentLength
+	if size < 0 {
+		size = s.cfg.MaxBody
+	}
+	if size <= small || size > s.cfg.MaxBody {
+		return 0
+	}
+	return size
+}
+
+// ran tells a Run from its wait for a permit.
+func (x *exchange) ran(t pipeline.Timing) {
+	x.timing = t
+	x.timing.Run -= x.waiting.took
+	x.queue += x.waiting.took
 }
 
 // prepare tells the request what the model is.

@@ -97,12 +97,7 @@ func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, 
 	if m.model, err = callModelFn(ctx, s.handler, handler.Env{Dir: a.Dir, Path: a.Model, Config: a.Config, Open: opener.open}); err != nil {
 		return m, fmt.Errorf("ModelFn: %w", err)
 	}
-	if session, ok := m.model.(interface{ Inputs() []runtime.Info }); ok {
-		m.inputs = session.Inputs()
-	}
-	if session, ok := m.model.(interface{ Outputs() []runtime.Info }); ok {
-		m.outputs = session.Outputs()
-	}
+	m.ask()
 	if schema := s.cfg.SparkML; schema != nil && m.inputs != nil && m.outputs != nil {
 		if err := schema.Check(m.inputs, m.outputs); err != nil {
 			return m, fmt.Errorf("SAGEMAKER_SPARKML_SCHEMA: %w", err)
@@ -128,6 +123,16 @@ func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, 
 	m.metrics.loaded.Add(1)
 	m.metrics.loading.Set(m.took.Seconds())
 	return m, nil
+}
+
+// ask finds out what the model tells of itself.
+func (m *live) ask() {
+	if session, ok := m.model.(interface{ Inputs() []runtime.Info }); ok {
+		m.inputs = session.Inputs()
+	}
+	if session, ok := m.model.(interface{ Outputs() []runtime.Info }); ok {
+		m.outputs = session.Outputs()
+	}
 }
 
 // Close frees what open made. Nobody may be inside any more.

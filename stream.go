@@ -31,6 +31,10 @@ type stream struct {
 // stream answers a request in parts, all that it needs being in x.req. After
 // an error the reply has begun if x.begun.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, m *live, how *rowWise) error {
+	if err := m.admission.acquire(ctx); err != nil {
+		return err
+	}
+	defer m.admission.release()
 	t := &stream{w: w, control: http.NewResponseController(w), x: x, spool: newSpool(s.cfg.SpoolBytes)}
 	if err := t.control.EnableFullDuplex(); err != nil {
 		return fmt.Errorf("the connection cannot be read and written at the same time: %w", err)
