@@ -404,3 +404,27 @@ func TestALoneCallerGetsAllCores(t *testing.T) {
 		}
 	}
 }
+
+// Bodies that wait are the clients': the server holds no more of them than its
+// setting says.
+func TestWaitingBodiesAreBounded(t *testing.T) {
+	p := start(t, "serve", []string{"CLARY_QUEUE_BYTES=4000000", "SAGEMAKER_MODEL_JOB_QUEUE_SIZE=200"}, "testdata/models/identity-float32")
+	body := npyOf(125000, 3) // 1.5 MB
+	ask := func() {
+		a, err := p.try(p.request("POST", "/invocations", body, "Content-Type", "application/x-npy", "Accept", "application/x-npy"))
+		if err != nil || a.status != 200 || len(a.body) < 1500000 {
+			t.Errorf("%d, %d bytes, %v", a.status, len(a.body), err)
+		}
+	}
+	ask()
+	before := p.memory("VmHWM")
+	var group sync.WaitGroup
+	for range 128 {
+		group.Go(func() { ask(); ask() })
+	}
+	group.Wait()
+	// Without a bound it is 1 GB, and with the race detector 2.
+	if grown := p.memory("VmHWM") - before; grown > 400<<20 {
+		t.Errorf("128 bodies of 1.5 MB took %d MB, of which 4 may be held", grown>>20)
+	}
+}

@@ -56,9 +56,17 @@ func inspect(args []string, w io.Writer) (err error) {
 		outputs = chain.Outputs()
 	}
 
+	if err := inspectGraph(w, a.Name, file, g, outputs); err != nil {
+		return err
+	}
+	return inspectFormats(w, formats(g.Inputs, outputs, options, "localhost:8080"))
+}
+
+// inspectGraph prints what the file says.
+func inspectGraph(w io.Writer, name, file string, g *onnx.Graph, outputs []runtime.Info) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } // tabwriter keeps errors for Flush
-	row("model", a.Name)
+	row("model", name)
 	row("file", file)
 	row("size", size(g.Size))
 	row("producer", strings.TrimSpace(g.Producer+" "+g.ProducerVersion))
@@ -70,8 +78,8 @@ func inspect(args []string, w io.Writer) (err error) {
 	if g.Doc != "" {
 		row("description", strconv.Quote(g.Doc))
 	}
-	for _, name := range g.External {
-		row("external data", name)
+	for _, beside := range g.External {
+		row("external data", beside)
 	}
 	for _, k := range sortedKeys(g.Metadata) {
 		row("metadata "+k, strconv.Quote(g.Metadata[k]))
@@ -82,10 +90,7 @@ func inspect(args []string, w io.Writer) (err error) {
 	for _, out := range outputs {
 		row("output", out.Name, signature(out), strings.Join(out.Labels, ", "))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return inspectFormats(w, formats(g.Inputs, outputs, options, "localhost:8080"))
+	return t.Flush()
 }
 
 // inspectFormats prints a line to paste for each format that the model takes,
