@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/claryhq/clary/mme"
 	"github.com/claryhq/clary/runtime"
@@ -21,7 +22,7 @@ import (
 // way there first.
 func (p *prepared) pick() {
 	s := p.source.server
-	_, choice, want, err := s.wanted(p.artifact, p.source.gpus.apply(p.weights()))
+	_, choice, want, err := s.wanted(p.artifact, cmp.Or(p.source.sizes.of(p.spec), p.source.gpus.apply(p.weights())))
 	if err == nil {
 		p.gpu, err = s.devices.pick(choice, want, s.many.cache.Spare)
 	}
@@ -148,3 +149,17 @@ func (m *live) Grown() mme.Bytes {
 }
 
 var _ mme.Grower = (*live)(nil)
+
+// wantsMore remembers that a model that could not be opened wants so much of its
+// GPU, if others may give way for it, or have: nobody shall twice for what does
+// not fit. For a while only; the GPU may have been another process's.
+func (s *source) wantsMore(p *prepared, bytes int64, err error) error {
+	spare := s.server.many.cache.Spare()[p.gpu.String()] > 0
+	if spare || s.sizes.tried(p.spec) {
+		s.sizes.set(p.spec, sized{bytes, time.Now().Add(sizeTime)})
+	}
+	if spare {
+		err = fmt.Errorf("%w: %w", mme.ErrRoom, err)
+	}
+	return err
+}

@@ -221,3 +221,25 @@ func TestALoadOnALostGPU(t *testing.T) {
 	want(t, "load a", p.load("a", placeWith(t, base, "a", "")), http.StatusServiceUnavailable, "the GPU is lost")
 	want(t, "ping", p.get("/ping"), http.StatusServiceUnavailable, "lost")
 }
+
+// TestMoreThanWeightsSay: what a model's weights do not tell is found out when it
+// is opened, and then idle models give way for it.
+func TestMoreThanWeightsSay(t *testing.T) {
+	m := newGPUMachine(t, twoGPUs)
+	p, base := platform(t, "serve", m.with("CLARY_DEVICE=cuda:0", "CLARY_MODEL_PATIENCE=0")...)
+	m.write(m.take, "3000")
+	for _, name := range []string{"a", "b", "c"} { // of 7168 MiB
+		want(t, "load "+name, p.load(name, placeWith(t, base, name, "")), 200)
+	}
+	want(t, "a gave way", p.get("/models/a"), 200, `"status":"evicted"`)
+	want(t, "b did not", p.get("/models/b"), 200, `"status":"ready"`)
+	m.write(m.take, "7500")
+	d := placeWith(t, base, "d", "")
+	want(t, "load d", p.load("d", d), http.StatusInsufficientStorage)
+	m.usedOf(p, "1024") // it was tried with all the others gone
+	m.write(m.take, "3000")
+	want(t, "ask b", p.ask("b", setosaRow), 200)
+	m.write(m.take, "7500")
+	want(t, "load d again", p.load("d", d), http.StatusInsufficientStorage, "is all there is")
+	want(t, "nobody gives way again", p.get("/models/b"), 200, `"status":"ready"`)
+}

@@ -29,6 +29,7 @@ type source struct {
 	disk    *store.Disk   // of what the store gave
 	learner learner
 	gpus    learner      // of what models take on a GPU
+	sizes   sizes        // what each has taken there, without a part of its own
 	runs    atomic.Int64 // Runs begun so far: those during an opening blur what it took
 }
 
@@ -63,7 +64,7 @@ func storeError(name string, err error) error {
 // Prepare opens the artifact: it fetches what is the store's, and unpacks
 // archives.
 func (s *source) Prepare(ctx context.Context, name string, spec mme.Spec, progress func(done, total int64)) (mme.Prepared[*live], error) {
-	p := &prepared{source: s, name: name}
+	p := &prepared{source: s, name: name, spec: spec}
 	var path string
 	var err error
 	if spec.Version == "" {
@@ -121,6 +122,7 @@ func (b badModel) Unwrap() error        { return b.error }
 type prepared struct {
 	source   *source
 	name     string
+	spec     mme.Spec
 	held     *store.Held // nil: not the store's
 	artifact *artifact.Artifact
 	peak     int64 // bytes; 0 where the handler alone knows its model
@@ -178,6 +180,7 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 	var m *live
 	var err error
 	took := mme.Bytes{}
+	free, all, _ := s.room(p.gpu.String())
 	took[hostPool] = s.measured(p, func() {
 		// Threads that ONNX Runtime makes now inherit the priority for good.
 		background := inBackground
@@ -198,7 +201,13 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 		}
 		s.server.noteLost(err)
 		s.server.log.Warn("a model failed to load", zap.String("model", p.name), zap.Error(err))
+		if p.gpu.CUDA && p.gpu.Limit == 0 && errors.Is(err, runtime.ErrMemory) {
+			err = s.wantsMore(p, max(free+1<<20, min(2*p.there, all)), err)
+		}
 		return nil, nil, memoryError(err)
+	}
+	if p.gpu.CUDA && p.gpu.Limit == 0 {
+		s.sizes.set(p.spec, sized{bytes: took[p.gpu.String()]})
 	}
 	m.held = p.held
 	m.ended = func(err error) {

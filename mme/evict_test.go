@@ -238,3 +238,26 @@ func TestWhatModelsGrowToIsTheirs(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TestWhatTookMoreThanExpected: where there was no memory for it when it was
+// opened, idle models give way as they would have, had it been known.
+func TestWhatTookMoreThanExpected(t *testing.T) {
+	s := &source{}
+	c := newCache(t, s, mme.Options{Room: s.room(45)})
+	load(t, c, "gpu1", "gpu2", "gpu3")
+	load(t, c, "gpularge")
+	if got := states(c); got != "gpu1:evicted gpu2:evicted gpu3:ready gpularge:ready" {
+		t.Errorf("%s", got)
+	}
+	lease, err := c.Acquire(t.Context(), "gpularge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	if err := c.Load(t.Context(), "gpularge2", ""); !errors.Is(err, mme.ErrMemory) || errors.Is(err, mme.ErrRoom) {
+		t.Errorf("beside what is in use: %v", err)
+	}
+	if got := states(c); got != "gpu1:evicted gpu2:evicted gpu3:ready gpularge:ready" {
+		t.Errorf("%s", got)
+	}
+}

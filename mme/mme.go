@@ -15,6 +15,7 @@ package mme
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -25,6 +26,10 @@ var (
 	ErrLoaded  = errors.New("the model is loaded already")
 	ErrMemory  = errors.New("no memory for the model")
 	ErrClosed  = errors.New("the cache is closed")
+	// ErrRoom is wrapped by Open's error where there was too little room for a
+	// model and its next Estimate says how much more it wants: it is opened again,
+	// and is ErrMemory where that cannot be had.
+	ErrRoom = fmt.Errorf("%w in the room that it was expected to take", ErrMemory)
 	// ErrPassing is wrapped by a Source's errors that say nothing of the model
 	// itself, such as a store that does not answer: they are not remembered.
 	ErrPassing = errors.New("try again")

@@ -19,9 +19,15 @@ func (c *Cache[M]) start(reg *registration[M]) {
 	spec := reg.spec
 	c.goLocked(func() {
 		err := c.open(res, spec)
+		for again := mostAgain; errors.Is(err, ErrRoom) && again > 0; again-- {
+			err = c.open(res, spec)
+		}
 		c.opened(res, spec, err)
 	})
 }
+
+// mostAgain is how often a model is opened again in more room.
+const mostAgain = 8
 
 // open prepares a model and opens it.
 func (c *Cache[M]) open(res *residency[M], spec Spec) error {

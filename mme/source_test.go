@@ -52,6 +52,7 @@ type source struct {
 
 	finds, opens, prepared atomic.Int64
 	open, bytes, there     atomic.Int64 // models now, theirs, and theirs on a GPU
+	large                  atomic.Int64 // what has turned out of those that take more there
 	opening                atomic.Int64
 	closing                func(answer string)
 }
@@ -109,6 +110,9 @@ func (p *prepared) Estimate() mme.Bytes {
 	if strings.HasPrefix(p.name, "huge") {
 		return mme.Bytes{"host": 1000}
 	}
+	if strings.HasPrefix(p.name, "gpularge") {
+		return mme.Bytes{"host": 15, "cuda:0": 10 + p.source.large.Load()}
+	}
 	if strings.HasPrefix(p.name, "gpu") {
 		return mme.Bytes{"host": 15, "cuda:0": 10}
 	}
@@ -146,7 +150,16 @@ func (p *prepared) Open(ctx context.Context) (*model, mme.Bytes, error) {
 	s.bytes.Add(m.bytes)
 	if strings.HasPrefix(p.name, "gpu") {
 		m.there = 10
-		s.there.Add(10)
+		if strings.HasPrefix(p.name, "gpularge") { // than expected
+			m.there = 30
+		}
+		if s.there.Add(m.there) > 45 {
+			s.there.Add(-m.there)
+			s.open.Add(-1)
+			s.bytes.Add(-m.bytes)
+			s.large.Add(10)
+			return nil, nil, fmt.Errorf("%w: there", mme.ErrRoom)
+		}
 		return m, mme.Bytes{"host": m.bytes, "cuda:0": m.there}, nil
 	}
 	return m, mme.Bytes{"host": m.bytes}, nil
