@@ -3,6 +3,7 @@ package clary
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // admission bounds the requests that are worked on at the same time and those
@@ -32,25 +33,26 @@ func (a *admission) full() bool {
 	return len(a.slots) == cap(a.slots) && a.waiting.Load() >= a.queue
 }
 
-// acquire waits for a worker. It fails at once with errBusy when the queue is
-// full, and with ctx's cause when that ends first. After nil the caller must
-// release.
-func (a *admission) acquire(ctx context.Context) error {
+// acquire waits for a worker and returns how long that took. It fails at once
+// with errBusy when the queue is full, and with ctx's cause when that ends
+// first. After nil the caller must release.
+func (a *admission) acquire(ctx context.Context) (time.Duration, error) {
 	select {
 	case a.slots <- struct{}{}:
-		return nil
+		return 0, nil
 	default:
 	}
 	if a.waiting.Add(1) > a.queue {
 		a.waiting.Add(-1)
-		return errBusy
+		return 0, errBusy
 	}
 	defer a.waiting.Add(-1)
+	began := time.Now()
 	select {
 	case a.slots <- struct{}{}:
-		return nil
+		return time.Since(began), nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return time.Since(began), context.Cause(ctx)
 	}
 }
 

@@ -13,13 +13,13 @@ func TestAdmissionServesInOrderAndRefusesWhenFull(t *testing.T) {
 		if a.full() {
 			t.Error("an empty admission is full")
 		}
-		if err := a.acquire(t.Context()); err != nil {
+		if _, err := a.acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		order := make(chan int, 2)
 		for i := range 2 {
 			go func() {
-				if err := a.acquire(t.Context()); err != nil {
+				if _, err := a.acquire(t.Context()); err != nil {
 					t.Error(err)
 				}
 				order <- i
@@ -29,7 +29,7 @@ func TestAdmissionServesInOrderAndRefusesWhenFull(t *testing.T) {
 		if !a.full() {
 			t.Error("one at work, two waiting, and not full")
 		}
-		if err := a.acquire(t.Context()); !errors.Is(err, errBusy) {
+		if _, err := a.acquire(t.Context()); !errors.Is(err, errBusy) {
 			t.Errorf("one more than the queue holds: %v", err)
 		}
 		for want := range 2 {
@@ -48,12 +48,12 @@ func TestAdmissionServesInOrderAndRefusesWhenFull(t *testing.T) {
 func TestAWaiterWhoseRequestEndsLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission(1, 1)
-		if err := a.acquire(t.Context()); err != nil {
+		if _, err := a.acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		waited := make(chan error)
-		go func() { waited <- a.acquire(ctx) }()
+		go func() { _, err := a.acquire(ctx); waited <- err }()
 		synctest.Wait()
 		cancel(errDeadline)
 		if err := <-waited; !errors.Is(err, errDeadline) {
@@ -63,7 +63,7 @@ func TestAWaiterWhoseRequestEndsLeavesTheQueue(t *testing.T) {
 			t.Error("the waiter's place is still taken")
 		}
 		a.release()
-		if err := a.acquire(t.Context()); err != nil {
+		if _, err := a.acquire(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -176,7 +176,7 @@ func (c *conductor) local(ctx context.Context, l *pipeline.Linked, in *pipeline.
 	if err != nil {
 		return nil, err // whose it is stands in it
 	}
-	if err := m.admission.acquire(ctx); err != nil {
+	if _, err := m.admission.acquire(ctx); err != nil {
 		if errors.Is(err, errBusy) {
 			err = mine(err)
 		}

@@ -26,8 +26,9 @@ type exchange struct {
 	read   time.Duration // spent on the body
 	queue  time.Duration // spent waiting for a worker
 	timing pipeline.Timing
-	in     int // bytes of the body
-	out    int // bytes of the reply
+	in     int           // bytes of the body
+	out    int           // bytes of the reply
+	took   time.Duration // in all
 	status int
 	begun  bool  // a stream's reply has been begun
 	named  bool  // the client gave the id
@@ -43,7 +44,6 @@ type exchange struct {
 // A scratch is memory that one request after another uses.
 type scratch struct {
 	stages handler.Scratch
-	fields []zap.Field
 }
 
 // A finder says which model a request is for. The model stays open until
@@ -86,6 +86,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	}
 	if !x.begun {
 		x.setHeaders(w.Header())
+		w.Header()["Date"] = s.dates.of(x.start.Add(x.read + x.queue + x.timing.Decode + x.timing.Run + x.timing.Encode))
 	}
 	switch {
 	case x.begun && err == nil:
@@ -184,10 +185,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	defer s.bodies.give(body)
 	x.in = len(*body)
 
-	waiting := time.Now()
-	err = m.admission.acquire(ctx)
-	x.queue = time.Since(waiting)
-	if err != nil {
+	if x.queue, err = m.admission.acquire(ctx); err != nil {
 		return pipeline.Reply{}, err
 	}
 	defer m.admission.release()
@@ -304,15 +302,12 @@ func (s *Server) logExchange(x *exchange, err error) {
 	if x.status >= 500 && x.status != http.StatusServiceUnavailable {
 		level = zap.ErrorLevel
 	}
-	entry := s.log.Check(level, "request")
-	if entry == nil {
+	x.err, x.took = err, time.Since(x.start)
+	if s.lines != nil {
+		s.lines.request(level, x)
 		return
 	}
-	x.err = err
-	fields := append(x.scratch.fields[:0], zap.Inline(x))
-	entry.Write(fields...)
-	clear(fields)
-	x.scratch.fields = fields
+	s.log.Log(level, "request", zap.Inline(x))
 }
 
 // MarshalLogObject writes the line into a logger's fields.
@@ -332,7 +327,7 @@ func (x *exchange) describe(e interface {
 	e.AddString("content_type", x.req.ContentType)
 	e.AddInt("bytes_in", x.in)
 	e.AddInt("bytes_out", x.out)
-	e.AddDuration("ms", time.Since(x.start))
+	e.AddDuration("ms", x.took)
 	e.AddDuration("queue_ms", x.queue)
 	e.AddDuration("decode_ms", x.timing.Decode)
 	e.AddDuration("run_ms", x.timing.Run)

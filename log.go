@@ -28,43 +28,44 @@ func durationMs(d time.Duration, out zapcore.PrimitiveArrayEncoder) {
 	out.AppendFloat64(float64(d.Microseconds()) / 1e3)
 }
 
-// A core is zap's, but that it writes the line of a request by itself: zap
-// takes as long for one as all else that a small request needs besides its Run.
+// A core is zap's, that can write the line of a request by itself: zap takes as
+// long for one as all else that a small request needs besides its Run.
 type core struct {
 	zapcore.Core
 	out *output
 }
 
-// Check takes an entry that is to be written.
-func (c *core) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
-		return to.AddCore(e, c)
+// request writes the line of a request that has ended now.
+func (c *core) request(level zapcore.Level, x *exchange) {
+	if !c.Enabled(level) {
+		return
 	}
-	return to
-}
-
-// Write writes an entry.
-func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if len(fields) == 1 {
-		if x, ok := fields[0].Interface.(*exchange); ok {
-			c.out.append(func(l *line) {
-				l.begin(e)
-				x.describe(l)
-				l.b = append(l.b, '}', '\n')
-			})
-			return nil
-		}
-	}
-	return c.Core.Write(e, fields)
+	c.out.append(func(l *line) {
+		l.begin(level, x.start.Add(x.took), "request")
+		x.describe(l)
+		l.b = append(l.b, '}', '\n')
+	})
 }
 
 // A line is JSON that is being written.
-type line struct{ b []byte }
+type line struct {
+	b []byte
 
-func (l *line) begin(e zapcore.Entry) {
-	l.b = append(append(append(l.b, `{"level":"`...), e.Level.String()...), `","time":"`...)
-	l.b = e.Time.AppendFormat(l.b, time.RFC3339Nano)
-	l.b = append(append(append(l.b, `","msg":"`...), e.Message...), '"')
+	second     int64 // of which there is
+	date, zone []byte
+}
+
+func (l *line) begin(level zapcore.Level, at time.Time, message string) {
+	if s := at.Unix(); s != l.second {
+		l.second = s
+		l.date, l.zone = at.AppendFormat(l.date[:0], time.DateOnly+"T"+time.TimeOnly+"."), at.AppendFormat(l.zone[:0], "Z07:00")
+	}
+	l.b = append(append(append(l.b, `{"level":"`...), level.String()...), `","time":"`...)
+	l.b = append(l.b, l.date...)
+	for n, unit := at.Nanosecond(), 100_000_000; unit > 0; n, unit = n%unit, unit/10 {
+		l.b = append(l.b, byte('0'+n/unit))
+	}
+	l.b = append(append(append(append(l.b, l.zone...), `","msg":"`...), message...), '"')
 }
 
 func (l *line) key(name string) {

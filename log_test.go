@@ -29,8 +29,9 @@ func TestTheLineOfARequestIsWhatZapWouldWrite(t *testing.T) {
 	for _, x := range exchanges {
 		var ours, zaps bytes.Buffer
 		log, stop := newLogger(&ours, zap.InfoLevel)
-		log.Info("request", zap.Inline(x))
-		log.Debug("request", zap.Inline(x)) // below the level
+		lines := log.Core().(*core)
+		lines.request(zap.InfoLevel, x)
+		lines.request(zap.DebugLevel, x) // below the level
 		stop()
 		encoder := zap.NewProductionEncoderConfig()
 		encoder.TimeKey, encoder.EncodeTime, encoder.EncodeDuration = "time", zapcore.RFC3339NanoTimeEncoder, durationMs

@@ -106,8 +106,9 @@ func serve(h handler.Handler, args []string) int {
 	logIgnored(log, cfg.Ignored)
 
 	// A Run holds a place for as long as it takes: without places beyond the
-	// Runs' the network would wait for their end.
-	goruntime.GOMAXPROCS(2 * cores())
+	// Runs' the network would wait for their end. More of them than it needs
+	// cost a small request the threads that they wake.
+	goruntime.GOMAXPROCS(cores() + (cores()+1)/2)
 	ballast := make([]byte, ballastSize)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()

@@ -25,6 +25,7 @@ type Server struct {
 	cfg      Config
 	handler  handler.Handler
 	log      *zap.Logger
+	lines    *core // of the log, for requests; nil: it is somebody else's
 	registry *prometheus.Registry
 	started  time.Time
 
@@ -38,8 +39,9 @@ type Server struct {
 
 	pool      *batch.Pool // permits for Runs
 	bodies    bodies
-	hold      *hold                // of bodies
-	scratches sync.Pool            // of *scratch
+	hold      *hold     // of bodies
+	scratches sync.Pool // of *scratch
+	dates     dates
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
 	gate      gate                 // counts the invocations inside; shut while draining
 	model     atomic.Pointer[live] // nil until loaded and warmed, and again after closing
@@ -93,6 +95,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 func newServer(cfg Config, h handler.Handler, log *zap.Logger) *Server {
 	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), pool: batch.NewPool(cores()), hold: &hold{most: cfg.QueueBytes}, started: time.Now()}
 	_, s.plain = h.(handler.Default)
+	s.lines, _ = log.Core().(*core)
 	return s
 }
 

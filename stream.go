@@ -31,7 +31,7 @@ type stream struct {
 // stream answers a request in parts, all that it needs being in x.req. After
 // an error the reply has begun if x.begun.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, m *live, how *rowWise) error {
-	if err := m.admission.acquire(ctx); err != nil {
+	if _, err := m.admission.acquire(ctx); err != nil {
 		return err
 	}
 	defer m.admission.release()

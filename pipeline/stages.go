@@ -36,8 +36,8 @@ func Run(ctx context.Context, h handler.Handler, m handler.Model, body []byte) (
 	}
 
 	in, err := h.InputFn(ctx, body, req.ContentType)
-	decoded := time.Now()
-	r.Timing.Decode = decoded.Sub(start)
+	decoded := time.Since(start)
+	r.Timing.Decode = decoded
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -46,8 +46,8 @@ func Run(ctx context.Context, h handler.Handler, m handler.Model, body []byte) (
 	}
 
 	out, err := h.PredictFn(ctx, in, m)
-	ran := time.Now()
-	r.Timing.Run = ran.Sub(decoded)
+	ran := time.Since(start)
+	r.Timing.Run = ran - decoded
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -56,6 +56,6 @@ func Run(ctx context.Context, h handler.Handler, m handler.Model, body []byte) (
 	}
 
 	r.Body, r.ContentType, err = h.OutputFn(ctx, out, req.Accept)
-	r.Timing.Encode = time.Since(ran)
+	r.Timing.Encode = time.Since(start) - ran
 	return r, err
 }

@@ -51,6 +51,7 @@ type Session struct {
 	padding []any     // of each input's rows; nil: none is padded
 	cuts    [][]cut   // of each output
 	buffers sync.Pool // of *buffer
+	calls   sync.Pool // of *call, none of which has anything in wake
 	wide    elastic
 
 	// The pool's mu guards what follows.
@@ -127,11 +128,10 @@ const (
 // that is cancelled while it waits returns at once, one that is in a batch
 // with others when that has ended.
 func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
-	began := time.Now()
-	c := call{ctx: ctx, due: s.due(ctx, began), in: in, out: out}
+	c := call{ctx: ctx, due: s.due(ctx), in: in, out: out}
 	c.rows, c.merges = s.mergeable(in)
 	s.pool.mu.Lock()
-	if err := s.late(&c, began); err != nil {
+	if err := s.late(&c); err != nil {
 		s.stats.Late++
 		s.pool.mu.Unlock()
 		return nil, err
@@ -153,19 +153,35 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 		if !gathers {
 			return s.alone(&c, session, permits, lone)
 		}
-		w := new(call)
-		*w = c
+		w := s.keep(&c)
+		defer s.drop(w)
 		goruntime.Gosched()
 		return s.lead(w, lone)
 	}
-	w := new(call)
-	*w = c
-	w.wake = make(chan struct{}, 1)
+	w := s.keep(&c)
+	defer s.drop(w)
 	s.waiting = append(s.waiting, w)
 	s.rows += w.rows
 	s.list()
 	s.pool.mu.Unlock()
-	return s.wait(w, began)
+	return s.wait(w)
+}
+
+// keep puts a call where others may see it.
+func (s *Session) keep(c *call) *call {
+	w, ok := s.calls.Get().(*call)
+	if !ok {
+		w = &call{wake: make(chan struct{}, 1)}
+	}
+	c.wake = w.wake
+	*w = *c
+	return w
+}
+
+// drop takes a call back that nobody else sees any more.
+func (s *Session) drop(w *call) {
+	*w = call{wake: w.wake}
+	s.calls.Put(w)
 }
 
 // alone runs one call, which has its permits.
@@ -197,7 +213,8 @@ func (s *Session) ran(rows int, took time.Duration, learn bool) {
 }
 
 // wait waits for a permit, or for whoever takes c along.
-func (s *Session) wait(c *call, began time.Time) ([]runtime.Tensor, error) {
+func (s *Session) wait(c *call) ([]runtime.Tensor, error) {
+	began := time.Now()
 	select {
 	case <-c.wake:
 	case <-c.ctx.Done():
@@ -230,37 +247,53 @@ func (s *Session) leave(i int) {
 
 // lead runs c, and with it what waits and fits. It has a permit.
 func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
-	calls := []*call{c}
-	b := &batch{}
-	rows := c.rows
-	if c.merges {
-		s.pool.mu.Lock()
-		most := s.most(c)
-		s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
-			if rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) {
-				return false
-			}
-			rows += o.rows
-			s.rows -= o.rows
-			o.state, o.batch = taken, b
-			calls = append(calls, o)
-			return true
-		})
-		if s.unlist(); len(calls) > 1 {
-			s.stats.Merged += int64(len(calls))
-		}
-		s.pool.mu.Unlock()
-	}
-	if len(calls) == 1 && s.filled(rows) == rows {
+	if !c.merges {
 		return s.alone(c, s.Session, 1, lone)
 	}
-	s.together(b, calls, rows)
+	buf := s.buffer()
+	defer s.give(buf)
+	b := s.gather(c, buf)
+	if b == nil {
+		return s.alone(c, s.Session, 1, lone)
+	}
+	s.together(b, buf)
 	s.pool.release(s, 1)
 	s.wide.busy()
-	for _, o := range calls[1:] {
+	for _, o := range buf.calls[1:] {
 		o.wake <- struct{}{}
 	}
 	return c.out, c.err
+}
+
+// gather takes what waits and fits along with c, into the buffer; nil where c
+// can as well run by itself.
+func (s *Session) gather(c *call, buf *buffer) *batch {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	if len(s.waiting) == 0 && s.filled(c.rows) == c.rows {
+		return nil
+	}
+	b, most := &batch{Context: c.ctx, rows: c.rows}, s.most(c)
+	buf.calls = append(buf.calls, c)
+	s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
+		if b.rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) {
+			return false
+		}
+		b.rows += o.rows
+		s.rows -= o.rows
+		o.state, o.batch = taken, b
+		buf.calls = append(buf.calls, o)
+		return true
+	})
+	s.unlist()
+	b.members = len(buf.calls)
+	switch {
+	case b.members > 1:
+		s.stats.Merged += int64(b.members)
+	case s.filled(c.rows) == c.rows:
+		return nil
+	}
+	return b
 }
 
 // waitKey finds in a context where to note how long a run waited.

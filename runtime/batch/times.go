@@ -98,16 +98,18 @@ func (t *table) worth(most int) int {
 }
 
 // due is when a call that comes now must have ended; zero is never.
-func (s *Session) due(ctx context.Context, now time.Time) time.Time {
+func (s *Session) due(ctx context.Context) time.Time {
 	at, ok := ctx.Deadline()
-	if t := s.options.Target; t > 0 && (!ok || now.Add(t).Before(at)) {
-		return now.Add(t)
+	if t := s.options.Target; t > 0 {
+		if last := time.Now().Add(t); !ok || last.Before(at) {
+			return last
+		}
 	}
 	return at
 }
 
 // late refuses a call that is not expected to end in time.
-func (s *Session) late(c *call, now time.Time) error {
+func (s *Session) late(c *call) error {
 	if c.due.IsZero() {
 		return nil
 	}
@@ -125,11 +127,11 @@ func (s *Session) late(c *call, now time.Time) error {
 		expect = each*time.Duration(whole)/time.Duration(max(s.options.Runs, 1)) + each/2
 		expect = max(expect, s.times.of(c.rows))
 	}
-	if now.Add(expect).After(c.due) {
+	if left := time.Until(c.due); expect > left {
 		if !waits {
 			s.times.doubt(c.rows)
 		}
-		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), c.due.Sub(now).Round(time.Microsecond))
+		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), left.Round(time.Microsecond))
 	}
 	return nil
 }
@@ -149,10 +151,5 @@ func (s *Session) most(c *call) int {
 }
 
 // gathers reports whether a caller that could run at once should let others
-// catch up: those that are on their way here join it without any delay, and
-// runs that are not tiny gain more than it costs.
-func (s *Session) gathers() bool {
-	const tiny = 15 * time.Microsecond
-	t := s.times.of(1)
-	return t > tiny && s.times.worth(s.options.Rows) > 1
-}
+// catch up: those that are on their way here join it without any delay.
+func (s *Session) gathers() bool { return s.times.worth(s.options.Rows) > 1 }

@@ -2,74 +2,117 @@ package batch
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/claryhq/clary/runtime"
 )
 
-// A batch is calls that are run together. Its run is cancelled when all of
-// them are.
+// A batch is calls that are run together. It is the context of its run, with
+// the values of the leader's, and is cancelled when all of its calls are. Most
+// runs are over before anybody asks for that.
 type batch struct {
-	members atomic.Int64
-	cancel  atomic.Pointer[context.CancelFunc]
+	context.Context
+	rows int
+
+	mu      sync.Mutex // guards what follows
+	members int        // without those that left
+	done    chan struct{}
+	unwatch func() bool // of the leader's context
 }
 
-// leave takes one member out.
-func (b *batch) leave() {
-	if b.members.Add(-1) == 0 {
-		if cancel := b.cancel.Load(); cancel != nil {
-			(*cancel)()
+// Deadline is none: a call's deadline is its own.
+func (b *batch) Deadline() (at time.Time, ok bool) { return at, false }
+
+// Done is closed when all calls are cancelled.
+func (b *batch) Done() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.done == nil {
+		b.done = make(chan struct{})
+		if b.members == 0 {
+			close(b.done)
+		} else {
+			b.unwatch = context.AfterFunc(b.Context, b.leave)
 		}
+	}
+	return b.done
+}
+
+// Err says whether all calls are cancelled.
+func (b *batch) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.members == 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// leave takes one call out.
+func (b *batch) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.members--; b.members == 0 && b.done != nil {
+		close(b.done)
 	}
 }
 
-// stopped reports whether all members have left.
-func (b *batch) stopped() bool { return b.members.Load() <= 0 }
+// end ends the watch over the leader's context.
+func (b *batch) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unwatch != nil {
+		b.unwatch()
+	}
+}
 
-// A buffer holds a batch's inputs and outputs, for one batch after another.
+// A buffer holds a batch's calls, inputs and outputs, for one batch after
+// another.
 type buffer struct {
+	calls   []*call
 	in, out []runtime.Tensor
 	slabs   []slab // of in
 }
 
-// together runs the calls as one. Where that fails each is run alone: one
-// call's fault is not its neighbours'.
-func (s *Session) together(b *batch, calls []*call, rows int) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(calls[0].ctx))
-	defer cancel()
-	b.cancel.Store(&cancel)
-	b.members.Add(int64(len(calls)))
-	if b.stopped() {
-		cancel()
+func (s *Session) buffer() *buffer {
+	if buf, ok := s.buffers.Get().(*buffer); ok {
+		return buf
 	}
-	defer context.AfterFunc(calls[0].ctx, b.leave)()
+	return &buffer{in: make([]runtime.Tensor, len(s.inputs)), slabs: make([]slab, len(s.inputs))}
+}
 
-	buf, _ := s.buffers.Get().(*buffer)
-	if buf == nil {
-		buf = &buffer{in: make([]runtime.Tensor, len(s.inputs)), slabs: make([]slab, len(s.inputs))}
-	}
-	defer s.buffers.Put(buf)
+// give takes a buffer back.
+func (s *Session) give(buf *buffer) {
+	clear(buf.calls)
+	buf.calls = buf.calls[:0]
+	s.buffers.Put(buf)
+}
+
+// together runs the buffer's calls as one. Where that fails each is run alone:
+// one call's fault is not its neighbours'.
+func (s *Session) together(b *batch, buf *buffer) {
+	defer b.end()
 	for i := range s.inputs {
-		s.join(&buf.in[i], &buf.slabs[i], calls, i, s.filled(rows))
+		s.join(&buf.in[i], &buf.slabs[i], buf.calls, i, s.filled(b.rows))
 		buf.in[i].Name = s.inputs[i].Name
 	}
 	began := time.Now()
-	out, err := try(ctx, s.Session, buf.in, buf.out)
+	out, err := try(b, s.Session, buf.in, buf.out)
 	if err == nil {
 		buf.out = out
-		err = s.split(out, calls, buf.in)
+		err = s.split(out, buf.calls, buf.in)
 	}
-	s.ran(rows, time.Since(began), err == nil)
+	s.ran(b.rows, time.Since(began), err == nil)
 	if err == nil {
 		return
 	}
-	if ctx.Err() == nil {
+	if b.Err() == nil {
 		s.pool.mu.Lock()
 		s.stats.Alone++
 		s.pool.mu.Unlock()
 	}
-	for _, c := range calls {
+	for _, c := range buf.calls {
 		c.out, c.err = try(c.ctx, s.Session, c.in, c.out)
 		s.ran(c.rows, 0, false)
 	}
