@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A gigabyte of rows needs no more memory than a megabyte does. The ordinary
-// test takes a twentieth of it, with the race detector a hundredth.
+// A gigabyte of rows needs no more memory than a megabyte does, cut or as one
+// request. The ordinary test takes a twentieth of it, with the race detector a hundredth.
 func TestTransformOfAGigabyte(t *testing.T) {
 	const most = 300e6 / (1 << 20)
 	size := 1 << 30 / 20
@@ -26,19 +26,22 @@ func TestTransformOfAGigabyte(t *testing.T) {
 			return strings.Repeat(fmt.Sprintf("%d,%d,%d,", i%17, i%13, i%11), 21) + fmt.Sprint(i%16) + "\n"
 		},
 	} {
-		in, out := t.TempDir(), t.TempDir()
+		in := t.TempDir()
 		rows := writeRows(t, in+"/rows.csv", size, row)
-		said := transformed(t, nil, irisJob(in, out, "--assemble-with", "Line", "--model-dir", "testdata/models/"+model)...)
-		var memory float64
-		if _, text, ok := strings.Cut(said, " rows/s; "); ok {
-			_, _ = fmt.Sscanf(text, "%g MiB of memory at most", &memory) // 0 is not enough
-		}
-		t.Logf("%s: %s", model, said)
-		if memory == 0 || memory > most {
-			t.Errorf("%s: %g MiB of memory, want at most %.0f", model, memory, most)
-		}
-		if got := countLines(t, out+"/rows.csv.out"); got != rows {
-			t.Errorf("%s: %d lines for %d rows", model, got, rows)
+		for _, payload := range []string{"6", "0"} {
+			out := t.TempDir()
+			said := transformed(t, nil, irisJob(in, out, "--assemble-with", "Line", "--max-payload-mb", payload, "--model-dir", "testdata/models/"+model)...)
+			var memory float64
+			if _, text, ok := strings.Cut(said, " rows/s; "); ok {
+				_, _ = fmt.Sscanf(text, "%g MiB of memory at most", &memory) // 0 is not enough
+			}
+			t.Logf("%s: %s", model, said)
+			if memory == 0 || memory > most {
+				t.Errorf("%s: %g MiB of memory, want at most %.0f", model, memory, most)
+			}
+			if got := countLines(t, out+"/rows.csv.out"); got != rows {
+				t.Errorf("%s: %d lines for %d rows", model, got, rows)
+			}
 		}
 	}
 }

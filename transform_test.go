@@ -118,6 +118,19 @@ func TestTransformOfOddObjects(t *testing.T) {
 	}
 }
 
+// What a run has written is none of the next one's data, wherever it lies.
+func TestTransformIntoItsInput(t *testing.T) {
+	for _, out := range []string{"", "/", "/results"} {
+		in := t.TempDir()
+		writeFile(t, in+"/a.csv", setosaRow+"\n")
+		for range 2 {
+			if said := transformed(t, nil, irisJob(in, in+out)...); !strings.Contains(said, "1 objects, 0 of them done before") {
+				t.Errorf("%q: %s", out, said)
+			}
+		}
+	}
+}
+
 // All ways to cut and assemble come to the same, in process and by HTTP.
 func TestTransformStrategies(t *testing.T) {
 	p := start(t, "serve", []string{"SAGEMAKER_BATCH=true"}, "testdata/models/iris")

@@ -138,9 +138,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("output: %w", err)
 	}
 	var mine []store.Object
-	same := strings.TrimSuffix(j.Input, "/") == strings.TrimSuffix(j.Output, "/")
+	own, inside := within(j.Input, j.Output)
 	for _, o := range r.objects {
-		if !same || !strings.HasSuffix(o.Name, ".out") {
+		if !inside || !strings.HasPrefix(o.Name, own) || !strings.HasSuffix(o.Name, ".out") {
 			mine = append(mine, o)
 		}
 	}
@@ -155,6 +155,24 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		r.objects = mine
 	}
 	return nil
+}
+
+// within reports whether the output is in the input, and what its objects'
+// names begin with there: what an earlier run has written is none of the data.
+func within(input, output string) (prefix string, inside bool) {
+	if strings.HasPrefix(input, "s3://") != strings.HasPrefix(output, "s3://") {
+		return "", false
+	}
+	if !strings.HasPrefix(input, "s3://") {
+		in, err := filepath.Abs(input)
+		out, err2 := filepath.Abs(output)
+		if err != nil || err2 != nil {
+			return "", false // and there is no folder to read
+		}
+		input, output = filepath.ToSlash(in), filepath.ToSlash(out)
+	}
+	rest, ok := strings.CutPrefix(strings.TrimRight(output, "/")+"/", strings.TrimRight(input, "/")+"/")
+	return rest, ok
 }
 
 // list opens the input and finds its objects: those of a folder or prefix, or
