@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 )
 
@@ -172,6 +173,9 @@ func (s *records) tfRecord() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !vouched(head) {
+		return nil, errors.New("it is no TFRecord: the checksum of its length is another")
+	}
 	n := binary.LittleEndian.Uint64(head)
 	if n > uint64(s.limit) {
 		return nil, s.tooLarge()
@@ -180,5 +184,18 @@ func (s *records) tfRecord() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !vouched(data) {
+		return nil, errors.New("it is damaged: the checksum of its data is another")
+	}
 	return data[:n], nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// vouched reports whether the last four bytes are TFRecord's checksum of those
+// before them.
+func vouched(b []byte) bool {
+	data, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	crc := crc32.Checksum(data, castagnoli)
+	return sum == (crc>>15|crc<<17)+0xa282ead8
 }

@@ -3,6 +3,7 @@ package transform
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
@@ -35,7 +36,14 @@ func recordPart(kind uint32, data string) string {
 
 func tfRecord(data string) string {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(data)))
-	return string(append(append(append(b, 1, 2, 3, 4), data...), 5, 6, 7, 8))
+	b = append(append(checked(b), data...), checked([]byte(data))[len(data):]...)
+	return string(b)
+}
+
+// checked appends TFRecord's checksum.
+func checked(b []byte) []byte {
+	crc := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	return binary.LittleEndian.AppendUint32(b, (crc>>15|crc<<17)+0xa282ead8)
 }
 
 func TestRecords(t *testing.T) {
@@ -62,7 +70,9 @@ func TestRecords(t *testing.T) {
 		"recordio, large":  {SplitRecordIO, recordPart(0, strings.Repeat("x", 101)), nil, "larger"},
 		"tfrecord":         {SplitTFRecord, tfRecord("abc") + tfRecord(""), []string{"abc", ""}, ""},
 		"tfrecord, cut":    {SplitTFRecord, tfRecord("abc")[:16], nil, "ends in the middle"},
-		"tfrecord, large":  {SplitTFRecord, strings.Repeat("\xff", 12), nil, "larger"},
+		"tfrecord, large":  {SplitTFRecord, string(checked([]byte("\xff\xff\xff\xff\xff\xff\xff\xff"))), nil, "larger"},
+		"tfrecord, other":  {SplitTFRecord, "5.1,3.5,1.4,0.2\n", nil, "it is no TFRecord"},
+		"tfrecord, bad":    {SplitTFRecord, tfRecord("abc") + strings.Replace(tfRecord("abc"), "abc", "abd", 1), []string{"abc"}, "record 2, at byte 19: it is damaged"},
 	} {
 		framed, content, err := all(t, c.split, 100, c.text)
 		if strings.Join(content, "|") != strings.Join(c.want, "|") || len(content) != len(c.want) {
