@@ -10,7 +10,7 @@ import (
 )
 
 // A gigabyte of rows needs no more memory than a megabyte does, cut or as one
-// request. The ordinary test takes a twentieth of it, with the race detector a hundredth.
+// request. The ordinary test takes a twentieth of it, with the race detector a tenth of that.
 func TestTransformOfAGigabyte(t *testing.T) {
 	const most = 300e6 / (1 << 20)
 	size := 1 << 30 / 20
@@ -18,7 +18,7 @@ func TestTransformOfAGigabyte(t *testing.T) {
 	case os.Getenv("CLARY_SOAK") != "":
 		size = 1 << 30
 	case raceEnabled:
-		size /= 5
+		size /= 10
 	}
 	for model, row := range map[string]func(i int) string{
 		"iris": func(i int) string { return fmt.Sprintf("%d.%d,3.%d,%d.5,0.%d\n", 4+i%4, i%10, i%7, 1+i%6, i%20) },

@@ -130,15 +130,13 @@ func TestTransformHeedsExecutionParameters(t *testing.T) {
 		requests          int
 		fails             string
 	}{
-		{"", "", 2, ""},
-		{`{"MaxConcurrentTransforms":2,"BatchStrategy":"MULTI_RECORD","MaxPayloadInMB":4}`, "", 2, ""},
 		{`{"MaxConcurrentTransforms":2,"BatchStrategy":"MULTI_RECORD","MaxPayloadInMB":2}`, "", 4, ""},
 		{`{"MaxPayloadInMB":2}`, "--max-payload-mb 1", 8, ""},
 		{`{"MaxPayloadInMB":2}`, "--max-concurrent 100", 8, ""}, // of 1 MB each
 		{`{"BatchStrategy":"SINGLE_RECORD","MaxPayloadInMB":6}`, "", 16, ""},
 		{`{"BatchStrategy":"SINGLE_RECORD","MaxPayloadInMB":6}`, "--strategy MultiRecord", 2, ""},
 		{`{"BatchStrategy":"SINGLE_RECORD","MaxPayloadInMB":6}`, "--max-payload-mb 0", 1, ""},
-		{`{"MaxConcurrentTransforms":0,"MaxPayloadInMB":0}`, "", 2, ""},
+		{`{"MaxConcurrentTransforms":0,"MaxPayloadInMB":0}`, "", 2, ""}, // as if it did not say
 		{`nonsense`, "", 2, ""},
 		{"", "--max-concurrent 17 --max-payload-mb 6", 0, "102 MB at the same time: SageMaker takes 100"},
 	} {
@@ -157,8 +155,11 @@ func TestATransformGoesOnWithTheParametersItHad(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
 	row := strings.Repeat("1", 1<<19-1) + "\n"
 	writeFile(t, in+"/a", strings.Repeat(row, 16))
+	var mu sync.Mutex // guards what follows
 	payload, fails, asked := 2, true, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		if r.Method == http.MethodGet {
 			_ = json.NewEncoder(w).Encode(map[string]int{"MaxPayloadInMB": payload, "MaxConcurrentTransforms": 1})
 			return
@@ -177,7 +178,9 @@ func TestATransformGoesOnWithTheParametersItHad(t *testing.T) {
 	if code, said := transform(t, nil, job...); code != 1 || !strings.Contains(said, "failed: a: records 9 to 12: status 503") {
 		t.Errorf("%d, %s", code, said)
 	}
+	mu.Lock()
 	payload, fails = 1, false
+	mu.Unlock()
 	transformed(t, nil, job...)
 	if got := readFile(t, out+"/a.out"); got != "1\n2\n4\n5\n" {
 		t.Errorf("%q", got)
