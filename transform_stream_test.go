@@ -77,7 +77,7 @@ func TestTransformOfObjectsThatAreOneRequest(t *testing.T) {
 	})
 	t.Run("bad records", func(t *testing.T) {
 		in, out := t.TempDir(), t.TempDir()
-		writeFile(t, in+"/a", rows+"x\n"+rows[:16500])
+		writeFile(t, in+"/a", rows+rows[:330000]+"x\n")
 		if code, said := transform(t, nil, endless(in, out)...); code != 1 || !strings.Contains(said, "x is not a number") || !strings.Contains(said, "of the body") {
 			t.Errorf("%d, %s", code, said)
 		}
@@ -85,7 +85,7 @@ func TestTransformOfObjectsThatAreOneRequest(t *testing.T) {
 			t.Error("there is an output of half an object")
 		}
 		transformed(t, []string{"CLARY_BAD_RECORD=placeholder"}, endless(in, out)...)
-		if got := readFile(t, out+"/a.out"); strings.Count(got, "\n") != 71_001 || strings.Count(got, "ERROR\n") != 1 {
+		if got := readFile(t, out+"/a.out"); strings.Count(got, "\n") != 90_001 || strings.Count(got, "ERROR\n") != 1 {
 			t.Errorf("%d lines", strings.Count(got, "\n"))
 		}
 	})
