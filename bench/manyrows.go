@@ -38,6 +38,7 @@ func manyRows(b *bench) error {
 		return err
 	}
 	defer loop.stop()
+	loop.rows = rows // as many as a request has
 	best, err := loop.best([]int{1, goruntime.NumCPU()}, []int{16, 64, 128, 1024, rows}, 0.15)
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ type rawLoop struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
+
+	rows int // different ones that it goes through; 0: those of one batch
 }
 
 // A rawResult is what it measured.
@@ -67,7 +69,7 @@ func (r *rawLoop) stop() {
 // run runs the model on threads at once for so long.
 func (r *rawLoop) run(threads, batch int, seconds float64) (rawResult, error) {
 	result := rawResult{Threads: threads, Batch: batch}
-	if _, err := fmt.Fprintf(r.in, "%d %d %g\n", threads, batch, seconds); err != nil {
+	if _, err := fmt.Fprintf(r.in, "%d %d %g %d\n", threads, batch, seconds, max(r.rows, 1)); err != nil {
 		return result, err
 	}
 	if !r.out.Scan() {

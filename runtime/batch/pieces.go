@@ -20,11 +20,13 @@ const (
 )
 
 // piece is how many rows of a large call are run at a time: least at least,
-// and as many as are expected to take pieceTime.
+// and as many as are expected to take pieceTime. More are tried again after a
+// while: they may have been slow once only.
 func (t *table) piece(least int) int {
 	rows := least
 	for rows < pieceRows {
 		if took := t.of(2 * rows); took == 0 || took > pieceTime {
+			t[size(2*rows)].doubt()
 			break
 		}
 		rows *= 2

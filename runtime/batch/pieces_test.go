@@ -43,6 +43,29 @@ func TestALargeCallIsRunInPieces(t *testing.T) {
 	}
 }
 
+// Pieces that were slow for a while are not small for ever.
+func TestPiecesGrowAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{}
+		s := wrap(t, batch.NewPool(1), m, batch.Options{Rows: 8})
+		for _, spell := range []struct {
+			delay time.Duration
+			calls int
+			want  int // rows of the last piece but one, at least
+		}{{100 * time.Microsecond, 20, 1003}, {time.Second, 60, 8}, {100 * time.Microsecond, 200, 1003}} {
+			m.delay = spell.delay
+			for range spell.calls {
+				if _, err := s.Run(t.Context(), rows(1, 1003), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if last := m.sizes[max(0, len(m.sizes)-2)]; last < spell.want || spell.want == 8 && last > 16 {
+				t.Errorf("after %d calls whose runs took %v, pieces of %d rows, want %d", spell.calls, spell.delay, last, spell.want)
+			}
+		}
+	})
+}
+
 // What is wrong in one piece is the call's error, and a call that is cancelled
 // runs no further piece.
 func TestALargeCallEndsWithItsFirstPieceThatFails(t *testing.T) {

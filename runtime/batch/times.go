@@ -36,13 +36,9 @@ func (t *table) learn(rows int, took time.Duration) {
 	e.took += (took - e.took) / 8
 }
 
-// doubt makes a run of so many rows look a little shorter: where nothing else
-// runs, only runs can show that a slow spell is over.
-func (t *table) doubt(rows int) {
-	if at := t.nearest(rows); at >= 0 {
-		t[at].took -= t[at].took / 16
-	}
-}
+// doubt makes runs look a little shorter: where there are none, only runs can
+// show that a slow spell is over.
+func (e *entry) doubt() { e.took -= e.took / 16 }
 
 // size is the entry for so many rows.
 func size(rows int) int { return min(bits.Len(uint(rows-1)), len(table{})-1) }
@@ -128,8 +124,8 @@ func (s *Session) late(c *call) error {
 		expect = max(expect, s.times.of(c.rows))
 	}
 	if left := time.Until(c.due); expect > left {
-		if !waits {
-			s.times.doubt(c.rows)
+		if at := s.times.nearest(c.rows); !waits && at >= 0 {
+			s.times[at].doubt()
 		}
 		return fmt.Errorf("batch: %w: it is expected to take %v, %v are left", ErrLate, expect.Round(time.Microsecond), left.Round(time.Microsecond))
 	}
