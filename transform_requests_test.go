@@ -165,8 +165,11 @@ func TestATransformGoesOnWithTheParametersItHad(t *testing.T) {
 			return
 		}
 		n, err := io.Copy(io.Discard, r.Body)
-		if err != nil || n != 2<<20 {
-			t.Errorf("%d bytes, %v", n, err)
+		if err != nil {
+			return // given up, after another had failed
+		}
+		if n != 2<<20 {
+			t.Errorf("%d bytes", n)
 		}
 		if asked++; fails && asked > 2 {
 			w.WriteHeader(503)
