@@ -134,11 +134,12 @@ func (b *bench) all(todo []suite, results string) error {
 	if err := b.build(); err != nil {
 		return err
 	}
+	var failed error // one suite's fault leaves the others
 	for _, s := range todo {
 		fmt.Fprintf(os.Stderr, "%4.0f s  %s: %s\n", time.Since(b.begun).Seconds(), s.name, s.help)
 		b.suite = s.name
 		if err := s.run(b); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%4.0f s  done, on %d cores\n", time.Since(b.begun).Seconds(), goruntime.NumCPU())
@@ -149,7 +150,7 @@ func (b *bench) all(todo []suite, results string) error {
 		return err
 	}
 	if n := b.missed(); n > 0 {
-		return fmt.Errorf("%d rows missed their limit", n)
+		failed = errors.Join(failed, fmt.Errorf("%d rows missed their limit", n))
 	}
-	return nil
+	return failed
 }
