@@ -60,6 +60,7 @@ type Session struct {
 	running int
 	listed  bool // in the pool's turns
 	times   table
+	lonely  int // gatherings one after the other to which nobody came
 	stats   Stats
 }
 
@@ -289,6 +290,7 @@ func (s *Session) gather(c *call, buf *buffer) *batch {
 	b.members = len(buf.calls)
 	switch {
 	case b.members > 1:
+		s.lonely = 0
 		s.stats.Merged += int64(b.members)
 	case s.filled(c.rows) == c.rows:
 		return nil

@@ -147,5 +147,13 @@ func (s *Session) most(c *call) int {
 }
 
 // gathers reports whether a caller that could run at once should let others
-// catch up: those that are on their way here join it without any delay.
-func (s *Session) gathers() bool { return s.times.worth(s.options.Rows) > 1 }
+// catch up: those that are on their way here join it without any delay. Where
+// nobody came the last times, only some of them do.
+func (s *Session) gathers() bool {
+	const patient, rarely = 8, 32
+	if s.times.worth(s.options.Rows) < 2 {
+		return false
+	}
+	s.lonely++
+	return s.lonely <= patient || s.lonely%rarely == 0
+}
