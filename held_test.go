@@ -51,11 +51,14 @@ func TestAHoldServesInTheOrderOfComing(t *testing.T) {
 		}
 		gone := errors.New("gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
+		var mu sync.Mutex // guards order
 		var order []string
 		var group sync.WaitGroup
 		ask := func(who string, ctx context.Context, n, want int64) {
 			group.Go(func() {
 				got, err := h.take(ctx, n)
+				mu.Lock()
+				defer mu.Unlock()
 				if order = append(order, who); got != want || (err == nil) != (want > 0) || err != nil && !errors.Is(err, gone) {
 					t.Errorf("%s has %d, %v", who, got, err)
 				}

@@ -18,11 +18,12 @@ import (
 // reading, parsing, running and writing beside what each costs by itself.
 func transform(b *bench) error {
 	const model, rows = "testdata/models/digits", 150_000
-	in := filepath.Join(b.dir, "transform")
-	if err := os.Mkdir(in, 0o777); err != nil {
+	large, err := b.file("digits.csv", pixelsCSV(rows+1))
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(in, "digits.csv"), pixelsCSV(rows), 0o600); err != nil {
+	small, err := b.file("digit.csv", pixelsCSV(1))
+	if err != nil {
 		return err
 	}
 	loop, err := b.raw(filepath.Join(model, "model.onnx"), 1)
@@ -34,12 +35,17 @@ func transform(b *bench) error {
 	if err != nil {
 		return err
 	}
-	var took []time.Duration
+	var took, started []time.Duration
 	var peak []int64
 	var raw []rawResult
 	var alone []codecResult
+	start := func() error {
+		d, _, err := b.transformOnce(model, small)
+		started = append(started, d)
+		return err
+	}
 	job := func() error {
-		d, most, err := b.transformOnce(model, in)
+		d, most, err := b.transformOnce(model, large)
 		took, peak = append(took, d), append(peak, most)
 		return err
 	}
@@ -48,14 +54,15 @@ func transform(b *bench) error {
 		alone = append(alone, r)
 		return err
 	}
-	if err := interleave(b.rounds, job, loop.collect(&raw, best.Threads, best.Batch, 0.5), codecs); err != nil {
+	if err := interleave(b.rounds, start, job, loop.collect(&raw, best.Threads, best.Batch, 0.5), codecs); err != nil {
 		return err
 	}
 	var all []float64
-	for i, d := range took {
-		all = append(all, rows/d.Seconds()*(1/raw[i].rowsPerSecond()+1/alone[i].Parse+1/alone[i].Format))
+	for i := range took {
+		took[i] -= started[i] // a gigabyte takes minutes, of which the start is nothing
+		all = append(all, rows/took[i].Seconds()*(1/raw[i].rowsPerSecond()+1/alone[i].Parse+1/alone[i].Format))
 	}
-	b.report(row{What: "digits, a file of 150,000 rows of CSV, start included: rows/s", Value: fmt.Sprintf("%.0f", over(took, func(d time.Duration) float64 { return rows / d.Seconds() })),
+	b.report(row{What: "digits, 150,000 rows of CSV more in a file: rows/s", Value: fmt.Sprintf("%.0f", over(took, func(d time.Duration) float64 { return rows / d.Seconds() })),
 		Against: fmt.Sprintf("1/(1/%.0f (raw, %d threads, batch %d) + 1/%.0f (parse) + 1/%.0f (format))", over(raw, rawResult.rowsPerSecond), best.Threads, best.Batch,
 			over(alone, func(c codecResult) float64 { return c.Parse }), over(alone, func(c codecResult) float64 { return c.Format })),
 		Ratio: median(all), Limit: 0.85, Least: true})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,15 +65,17 @@ func TestProgressInALog(t *testing.T) {
 func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var terminal screen
-		width := 100
-		p := newProgress(&terminal, func() int { return width }, []store.Object{{Size: 1000}})
+		var columns atomic.Int64
+		columns.Store(100)
+		p := newProgress(&terminal, func() int { return int(columns.Load()) }, []store.Object{{Size: 1000}})
 		p.add(500, 20)
 		time.Sleep(barEvery)
 		synctest.Wait()
 		if got := terminal.shown(); got != "\r[===============               ]  50%  0/1 objects  20 rows  100 rows/s  ETA 0s\x1b[K" {
 			t.Errorf("%q", got)
 		}
-		for width = range 120 { // whatever it is, a line is enough
+		for width := range 120 { // whatever it is, a line is enough
+			columns.Store(int64(width))
 			time.Sleep(barEvery)
 			synctest.Wait()
 			line := strings.TrimSuffix(strings.TrimPrefix(terminal.shown(), "\r"), "\x1b[K")
