@@ -49,7 +49,7 @@ func isolation(b *bench) error {
 		return err
 	}
 	for _, part := range []float64{0.5, 0.8} {
-		spec := load.Spec{Connections: 64, Seconds: 1.5, Warm: 0.3, Rate: part * top.PerSecond, Requests: requests}
+		spec := load.Spec{Connections: 64, Seconds: 1.2, Warm: 0.3, Rate: part * top.PerSecond, Requests: requests}
 		var quiet, loading, elsewhere []load.Result
 		var here, there loads
 		what := fmt.Sprintf("%.0f%% of the peak", part*100)
