@@ -105,10 +105,7 @@ func serve(h handler.Handler, args []string) int {
 	defer stop()
 	logIgnored(log, cfg.Ignored)
 
-	// A Run holds a place for as long as it takes: without places beyond the
-	// Runs' the network would wait for their end. More of them than it needs
-	// cost a small request the threads that they wake.
-	goruntime.GOMAXPROCS(cores() + (cores()+1)/2)
+	placesForRuns()
 	ballast := make([]byte, ballastSize)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
@@ -128,6 +125,15 @@ func serve(h handler.Handler, args []string) int {
 	}
 	log.Info("stopped")
 	return exitOK
+}
+
+// placesForRuns sets Go's scheduler up for Runs, each of which holds one of its
+// places for as long as it takes: without places beyond theirs the network would
+// wait for their end, and more than that cost a small request the threads that
+// they wake.
+func placesForRuns() {
+	goruntime.GOMAXPROCS(cores() + (cores()+1)/2)
+	calmMonitor()
 }
 
 // ballastSize is of memory that is never touched, so that the system never

@@ -133,6 +133,7 @@ func transformCommand(h handler.Handler, args []string, stdout io.Writer) (err e
 	if err != nil {
 		return err
 	}
+	calmMonitor()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	context.AfterFunc(ctx, cancel) // back to the default: the next signal kills
