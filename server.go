@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claryhq/clary/front"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime/batch"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +31,7 @@ type Server struct {
 	started  time.Time
 
 	listener *conns
-	http     http.Server
+	front    *front.Server
 	cut      context.CancelCauseFunc // ends every request's context
 
 	devices   *devices   // what models run on, once ONNX Runtime has been started
@@ -78,7 +79,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 	if s.conductor, err = newConductor(s); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	s.http = http.Server{
+	s.front = front.New(&http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       patience, // readAll moves it on for large bodies
@@ -87,7 +88,7 @@ func New(cfg Config, h handler.Handler, log *zap.Logger) (*Server, error) {
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withRoute,
 		ErrorLog:          stdlog.New(io.Discard, "", 0), // what clients do to their connections
-	}
+	})
 	return s, nil
 }
 
@@ -121,7 +122,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.front.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("the listener failed: %w", err)
 		}
 	}()
@@ -144,7 +145,7 @@ func (s *Server) Run(ctx context.Context) error {
 		// Opening a session cannot be interrupted: there is no waiting for it.
 		return errors.Join(fmt.Errorf("%w of %v (SAGEMAKER_STARTUP_TIMEOUT)", err, s.cfg.StartupTimeout), s.conductor.abandon())
 	}
-	err = errors.Join(err, s.drain(), s.http.Close())
+	err = errors.Join(err, s.drain(), s.front.Close())
 	<-stopped
 	<-loaded
 	return errors.Join(err, s.unload())
@@ -153,7 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 // drain refuses new requests and waits for those inside.
 func (s *Server) drain() error {
 	s.drains.Store(true)
-	s.http.SetKeepAlivesEnabled(false)
+	s.front.CloseAfterReplies()
 	empty := s.gate.close()
 	if n := s.gate.inside(); n > 0 {
 		s.log.Info("draining", zap.Int("requests", n))
@@ -175,7 +176,7 @@ func (s *Server) drain() error {
 	// Let what was answered last reach its clients.
 	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := s.front.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return errors.Join(lost, err)
 	}
 	return lost
