@@ -19,8 +19,33 @@ import (
 // handle does what the path says, so that two servers can be compared in all
 // that a handler may do to a reply.
 func handle(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
 	h := w.Header()
+	switch r.URL.Path { // what does not read the body, or not all of it
+	case "/unread":
+		http.Error(w, "too much", http.StatusRequestEntityTooLarge)
+		return
+	case "/closed":
+		_ = r.Body.Close()
+		_, err := r.Body.Read(make([]byte, 1))
+		fmt.Fprint(w, err)
+		return
+	case "/some":
+		b := make([]byte, 10)
+		n, err := io.ReadFull(r.Body, b)
+		fmt.Fprintf(w, "%q %v", b[:n], err)
+		return
+	case "/duplex":
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			panic(err)
+		}
+		_, err := io.Copy(w, r.Body)
+		if err == nil {
+			return
+		}
+		fmt.Fprint(w, err)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
 	switch r.URL.Path {
 	case "/echo":
 		h.Set("Content-Type", "text/csv")

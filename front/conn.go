@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -9,27 +10,24 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Sizes of what is answered here.
-const (
-	usual = 4 << 10  // of a connection's buffer
-	most  = 16 << 10 // of a request, head and body
-)
+// room is for what has come of requests that are not being answered: the head
+// of one that is answered here is smaller.
+const room = 4 << 10
 
 // How many ticks a connection may be in a state.
 const (
-	patience = 2 // for the rest of a request: then it is net/http's, with its own
+	patience = 2 // for the rest of a head: then it is net/http's, with its own
 	long     = 1 // for a reply: then the client may have gone
 )
 
 // What a connection does.
 const (
 	idles   = iota
-	reads   // a request of which a part has come
+	reads   // a head of which a part has come
 	answers // one
 )
 
@@ -54,7 +52,7 @@ type conn struct {
 }
 
 func newConn(s *Server, inner net.Conn, base context.Context) *conn {
-	c := &conn{server: s, inner: inner, form: &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: inner.RemoteAddr().String()}}
+	c := &conn{server: s, inner: inner, buf: make([]byte, 0, room), form: &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: inner.RemoteAddr().String()}}
 	ctx := context.WithValue(base, http.LocalAddrContextKey, inner.LocalAddr())
 	if s.http.ConnContext != nil {
 		ctx = s.http.ConnContext(ctx, inner)
@@ -82,7 +80,10 @@ func (c *conn) serve() {
 			c.handOver()
 			return
 		}
-		if !c.answer() {
+		if err := c.answer(); err != nil {
+			if err == errUnread {
+				c.linger()
+			}
 			_ = c.inner.Close()
 			return
 		}
@@ -99,15 +100,9 @@ func (c *conn) handOver() {
 	c.server.handover.give(&handed{c.inner, c.buf[c.from:]})
 }
 
-// next waits for a whole request, which is in c.head then. One that is not
-// plain is net/http's.
+// next waits for the head of a request, which is in c.head then. One that is
+// not plain is net/http's.
 func (c *conn) next() (plain bool, err error) {
-	if c.from == len(c.buf) {
-		c.buf, c.from = c.buf[:0], 0
-		if cap(c.buf) > usual {
-			c.buf = nil
-		}
-	}
 	c.is(idles)
 	for {
 		if c.post {
@@ -155,11 +150,8 @@ func (c *conn) expired() bool {
 
 // read reads what comes, once.
 func (c *conn) read() error {
-	if len(c.buf) == cap(c.buf) {
-		size := max(usual, len(c.buf)-c.from+usual)
-		buf := make([]byte, len(c.buf)-c.from, size)
-		copy(buf, c.buf[c.from:])
-		c.buf, c.from = buf, 0
+	if c.from > 0 {
+		c.buf, c.from = c.buf[:copy(c.buf, c.buf[c.from:])], 0
 	}
 	n, err := c.inner.Read(c.buf[len(c.buf):cap(c.buf)])
 	c.buf = c.buf[:len(c.buf)+n]
@@ -169,30 +161,20 @@ func (c *conn) read() error {
 	return err
 }
 
-// parse looks for a request in what has come: whole is one that can be
-// answered, plain one that may become it.
+// parse looks for a head in what has come: whole is one that can be answered,
+// plain one that may become it.
 func (c *conn) parse() (whole, plain bool) {
 	there := c.buf[c.from:]
-	if c.head.size == 0 {
-		end := bytes.Index(there, []byte("\r\n\r\n"))
-		if end < 0 {
-			return false, len(there) < usual
-		}
-		if !c.head.parse(string(there[:end+4])) {
-			return false, false
-		}
+	end := bytes.Index(there, []byte("\r\n\r\n"))
+	if end < 0 {
+		return false, len(there) < room
 	}
-	size := c.head.size + c.head.length
-	if size > most {
-		c.head = head{}
-		return false, false
-	}
-	return len(there) >= size, true
+	plain = c.head.parse(string(there[:end+4]))
+	return plain, plain
 }
 
-// answer has the handler answer the request, and reports whether the connection
-// goes on.
-func (c *conn) answer() (more bool) {
+// answer has the handler answer the request. An error ends the connection.
+func (c *conn) answer() (err error) {
 	c.is(answers)
 	h := c.head
 	c.head = head{}
@@ -200,28 +182,54 @@ func (c *conn) answer() (more bool) {
 	defer cancel()
 	r := c.form.WithContext(ctx)
 	r.Method, r.RequestURI, r.URL, r.Header, r.Host = h.method, h.target, h.url, h.header, h.host
-	r.Body, r.ContentLength = http.NoBody, int64(h.length)
-	begin := c.from + h.size
-	c.from = begin + h.length
+	r.Body, r.ContentLength = http.NoBody, h.length
+	c.from += h.size
 	c.skipped = 0
 	c.replied, c.post = true, h.method == http.MethodPost
+	var b *body
 	if h.length > 0 {
-		r.Body = &body{rest: c.buf[begin:c.from]}
+		there := c.buf[c.from:]
+		there = there[:min(int64(len(there)), h.length)]
+		c.from += len(there)
+		b = &body{conn: c.inner, rest: there, more: h.length - int64(len(there))}
+		r.Body = b
+	}
+	late := b != nil && b.more > 0
+	if late {
+		if d := c.server.http.ReadTimeout; d > 0 {
+			err = c.inner.SetReadDeadline(time.Now().Add(d))
+		}
+		defer func() { err = cmp.Or(err, c.inner.SetReadDeadline(time.Time{})) }()
+		if err != nil {
+			return err
+		}
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			more = false
+			err = errPanic
 			if p != http.ErrAbortHandler {
 				c.server.logf("front: panic serving %s: %v\n%s", c.form.RemoteAddr, p, debug.Stack())
 			}
 		}
 	}()
-	c.reply.begin()
-	whole := r.Body // the handler may put another in its place
+	c.reply.begin(late)
 	c.server.http.Handler.ServeHTTP(&c.reply, r)
-	_ = whole.Close() // it does not fail
-	return c.reply.finish() == nil
+	return c.reply.finish(b)
 }
+
+var errPanic = errors.New("front: the handler has panicked")
+
+// linger lets the client read a reply to a request that it is still sending:
+// closed at once, the connection would be reset, and the reply lost.
+func (c *conn) linger() {
+	w, ok := c.inner.(interface{ CloseWrite() error })
+	if !ok || w.CloseWrite() != nil || c.inner.SetReadDeadline(time.Now().Add(lingers)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, c.inner) // until the client closes, or it has had its time
+}
+
+const lingers = 500 * time.Millisecond
 
 // look is called at each tick, from another goroutine.
 func (c *conn) look(now int64) {
@@ -243,36 +251,9 @@ func (c *conn) look(now int64) {
 	}
 }
 
-// kick ends the wait for more.
-func (c *conn) kick() { _ = c.inner.SetReadDeadline(time.Unix(1, 0)) } // it fails when the connection is closed
-
-// A body is a request's, that has come whole. Whoever still has it after the
-// request's end, as http.Transport may, reads nothing of the next.
-type body struct {
-	mu     sync.Mutex // guards what follows
-	rest   []byte
-	closed bool
-}
-
-// Read reads what is left of the body.
-func (b *body) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return 0, http.ErrBodyReadAfterClose
+// kick ends the wait for a request.
+func (c *conn) kick() {
+	if c.state.Load()&3 != answers {
+		_ = c.inner.SetReadDeadline(time.Unix(1, 0)) // it fails when the connection is closed
 	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	if len(b.rest) == 0 {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// Close ends the body.
-func (b *body) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.rest, b.closed = nil, true
-	return nil
 }

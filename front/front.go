@@ -1,8 +1,8 @@
 // Package front stands before net/http and answers by itself what nearly every
-// request to a model is: a small one, whole, in the plainest HTTP/1.1, on a
-// connection that stays open. All else, from a large body to a malformed
-// header, goes to an [http.Server] with every byte that has come, and so is
-// answered as net/http answers it.
+// request to a model is: one of the plainest HTTP/1.1, whose body's length is
+// announced, on a connection that stays open. All else, from a chunked body to a
+// malformed header, goes to an [http.Server] with every byte that has come, and
+// so is answered as net/http answers it.
 //
 // It is there for what net/http costs besides the system's calls, most of the
 // processor time of a small request: a goroutine that reads beside the handler
@@ -40,8 +40,8 @@ type Server struct {
 	empty    *sync.Cond     // told when conns is
 }
 
-// New returns a front of h, whose Handler, BaseContext, ConnContext, ErrorLog
-// and IdleTimeout hold for both. h is the front's from then on: it is served,
+// New returns a front of h, whose Handler, BaseContext, ConnContext, ErrorLog,
+// ReadTimeout and IdleTimeout hold for both. h is the front's from then on: it is served,
 // shut down and closed with it.
 func New(h *http.Server) *Server {
 	s := &Server{http: h, conns: map[*conn]bool{}}

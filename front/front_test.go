@@ -182,10 +182,10 @@ func TestARequestInSlowPartsIsAnswered(t *testing.T) {
 func TestShutdownFinishesWhatHasBegun(t *testing.T) {
 	h := newWaiting()
 	s, addr := serving(t, &http.Server{Handler: h})
-	idle, busy, large := dial(t, addr), dial(t, addr), dial(t, addr)
+	idle, busy, chunked := dial(t, addr), dial(t, addr), dial(t, addr)
 	say(t, busy, get)
 	<-h.begun
-	say(t, large, post("/echo", strings.Repeat("x", 64<<10))) // net/http's
+	say(t, chunked, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") // net/http's
 	<-h.begun
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
@@ -199,7 +199,7 @@ func TestShutdownFinishesWhatHasBegun(t *testing.T) {
 	<-h.ended
 	h.letGo <- struct{}{}
 	<-h.ended
-	for _, c := range []net.Conn{busy, large} {
+	for _, c := range []net.Conn{busy, chunked} {
 		hear(t, c, "Connection: close")
 		ends(t, c)
 	}
@@ -281,8 +281,12 @@ func TestManyClientsGetTheirOwnReplies(t *testing.T) {
 	for n := range 16 {
 		all.Go(func() {
 			for i := range 200 {
-				body := strings.Repeat(string(rune('a'+n)), 1+(i*i*n)%20000) // small and net/http's, one after the other
-				resp, err := client.Post("http://"+addr+"/echo", "text/csv", strings.NewReader(body))
+				body := strings.Repeat(string(rune('a'+n)), 1+(i*i*n)%20000)
+				var r io.Reader = strings.NewReader(body)
+				if i%10 == 9 {
+					r = io.MultiReader(r) // of unknown length: the connection is net/http's from then on
+				}
+				resp, err := client.Post("http://"+addr+"/echo", "text/csv", r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -361,14 +365,55 @@ func TestAServerThatIsClosedBeforeItServesDoesNot(t *testing.T) {
 	}
 }
 
-// Too long a head is refused before it has been read; a connection closed at
-// once would reset, and take the reply with it.
+// Too much is refused before it has been read; a connection closed at once
+// would reset, and take the reply with it.
 func TestARefusalReachesTheClient(t *testing.T) {
 	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), MaxHeaderBytes: 8 << 10})
-	for range 20 {
-		c := dial(t, addr)
-		go func() { _, _ = io.WriteString(c, post("/told", "x", "X-Large: "+strings.Repeat("y", 500<<10))) }() // the server does not take it all
-		hear(t, c, "HTTP/1.1 431")
-		c.Close()
+	for request, status := range map[string]string{
+		post("/told", "x", "X-Large: "+strings.Repeat("y", 500<<10)): "431",
+		post("/unread", strings.Repeat("y", 3<<20)):                  "413",
+	} {
+		for range 10 {
+			c := dial(t, addr)
+			go func() { _, _ = io.WriteString(c, request) }() // the server does not take it all
+			hear(t, c, "HTTP/1.1 "+status)
+			c.Close()
+		}
 	}
+}
+
+func TestShutdownLetsABodyArrive(t *testing.T) {
+	begun := make(chan struct{})
+	s, addr := serving(t, &http.Server{ReadTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		handle(w, r)
+	})})
+	c := dial(t, addr)
+	say(t, c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n1,")
+	<-begun
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(context.Background()) }()
+	time.Sleep(100 * time.Millisecond)
+	say(t, c, "2,3\n")
+	hear(t, c, "\r\n\r\n1,2,3\n")
+	ends(t, c)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABodyThatStopsIsGivenUp(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if err := control.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			panic(err)
+		}
+		_, err := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, err.Error())
+	})
+	_, addr := serving(t, &http.Server{Handler: h})
+	c := dial(t, addr)
+	say(t, c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n1,")
+	hear(t, c, "i/o timeout")
+	ends(t, c)
 }

@@ -10,8 +10,8 @@ import (
 
 // A head is the request line and the headers of a request.
 type head struct {
-	size   int // in bytes; 0: there is none
-	length int // of the body
+	size   int   // in bytes
+	length int64 // of the body
 
 	method, target, host string
 	url                  *url.URL
@@ -60,7 +60,7 @@ func (h *head) parse(text string) bool {
 				return false
 			}
 			length = true
-			h.length, _ = strconv.Atoi(value) // isLength
+			h.length, _ = strconv.ParseInt(value, 10, 64) // isLength
 		case "Connection":
 			if !strings.EqualFold(value, "keep-alive") {
 				return false
@@ -129,5 +129,5 @@ func isLength(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 9
+	return s != "" && len(s) <= 18
 }

@@ -30,20 +30,21 @@ type reply struct {
 	sent    bool  // the head
 	chunked bool
 	last    bool // of its connection
+	late    bool // is the request's body
 	typed   bool // need not be guessed
 	err     error
 }
 
 func (w *reply) init(c *conn) { w.conn, w.header = c, http.Header{} }
 
-// begin is for the next request.
-func (w *reply) begin() {
+// begin is for the next request; late says that its body has not come whole.
+func (w *reply) begin(late bool) {
 	clear(w.header)
 	out, body := w.out[:0], w.body[:0]
 	if cap(body) > 4*held {
 		body = nil
 	}
-	*w = reply{conn: w.conn, header: w.header, names: w.names[:0], out: out, body: body, length: -1}
+	*w = reply{conn: w.conn, header: w.header, names: w.names[:0], out: out, body: body, length: -1, late: late}
 }
 
 // Header returns the headers; see http.ResponseWriter.
@@ -92,9 +93,6 @@ func (w *reply) WriteHeader(status int) {
 	}
 	if !dated {
 		w.line("Date", dates.of(time.Now()))
-	}
-	if w.last {
-		w.line("Connection", "close")
 	}
 }
 
@@ -178,6 +176,9 @@ func (w *reply) close(more []byte) {
 		}
 		w.line("Content-Type", http.DetectContentType(sample))
 	}
+	if w.last {
+		w.line("Connection", "close")
+	}
 	switch {
 	case w.chunked:
 		w.out = append(w.out, "Transfer-Encoding: chunked\r\n\r\n"...)
@@ -192,11 +193,15 @@ func (w *reply) close(more []byte) {
 var (
 	errLength = errors.New("front: the body is not as long as its Content-Length")
 	errLast   = errors.New("front: the reply is the connection's last")
+	errUnread = errors.New("front: the request's body has not been read")
 )
 
-// finish sends what has not been sent. An error ends the connection.
-func (w *reply) finish() error {
+// finish sends what has not been sent, and ends the request's body; nil: it has
+// none. An error ends the connection.
+func (w *reply) finish(b *body) error {
 	w.WriteHeader(http.StatusOK)
+	unread := b != nil && !b.end()
+	w.last = w.last || unread
 	wrong := w.length >= 0 && w.length != w.written && !w.bodiless()
 	switch {
 	case w.err != nil:
@@ -213,6 +218,8 @@ func (w *reply) finish() error {
 	switch {
 	case w.err != nil:
 		return w.err
+	case unread:
+		return errUnread
 	case wrong:
 		return errLength
 	case w.last:
@@ -236,10 +243,15 @@ func (w *reply) Flush() { _ = w.FlushError() }
 // SetWriteDeadline says until when the client must take the reply.
 func (w *reply) SetWriteDeadline(t time.Time) error { return w.conn.inner.SetWriteDeadline(t) }
 
-// SetReadDeadline does nothing: the body has come.
-func (w *reply) SetReadDeadline(time.Time) error { return nil }
+// SetReadDeadline says until when the body must come.
+func (w *reply) SetReadDeadline(t time.Time) error {
+	if !w.late {
+		return nil
+	}
+	return w.conn.inner.SetReadDeadline(t)
+}
 
-// EnableFullDuplex does nothing: the body has come.
+// EnableFullDuplex does nothing: a body can be read until the reply's end.
 func (w *reply) EnableFullDuplex() error { return nil }
 
 // dates are the values of the Date header.
