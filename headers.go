@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
-	"time"
 	"unsafe"
 )
 
@@ -86,26 +84,6 @@ func visible(s string, n int) bool {
 		}
 	}
 	return true
-}
-
-// dates are the values of the Date header, of which net/http would write one
-// for each reply.
-type dates struct{ last atomic.Pointer[date] }
-
-type date struct {
-	second int64
-	value  []string
-}
-
-// of returns the value for a moment; nobody may change it.
-func (d *dates) of(t time.Time) []string {
-	second := t.Unix()
-	if last := d.last.Load(); last != nil && last.second == second {
-		return last.value
-	}
-	made := &date{second, []string{t.UTC().Format(http.TimeFormat)}}
-	d.last.Store(made)
-	return made.value
 }
 
 // newRequestID makes an id, whose text lies in dst from then on.

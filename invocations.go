@@ -86,9 +86,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	}
 	if !x.begun {
 		x.setHeaders(w.Header())
-		if err == nil { // of an error it is not known how long it took
-			w.Header()["Date"] = s.dates.of(x.start.Add(x.read + x.queue + x.timing.Decode + x.timing.Run + x.timing.Encode))
-		}
 	}
 	switch {
 	case x.begun && err == nil:

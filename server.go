@@ -40,9 +40,8 @@ type Server struct {
 
 	pool      *batch.Pool // permits for Runs
 	bodies    bodies
-	hold      *hold     // of bodies
-	scratches sync.Pool // of *scratch
-	dates     dates
+	hold      *hold                // of bodies
+	scratches sync.Pool            // of *scratch
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
 	gate      gate                 // counts the invocations inside; shut while draining
 	model     atomic.Pointer[live] // nil until loaded and warmed, and again after closing

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -253,24 +252,3 @@ func (w *reply) SetReadDeadline(t time.Time) error {
 
 // EnableFullDuplex does nothing: a body can be read until the reply's end.
 func (w *reply) EnableFullDuplex() error { return nil }
-
-// dates are the values of the Date header.
-var dates dateText
-
-// dateText is the text of a second, made once for all replies of it.
-type dateText struct{ last atomic.Pointer[dated] }
-
-type dated struct {
-	second int64
-	text   string
-}
-
-func (d *dateText) of(t time.Time) string {
-	second := t.Unix()
-	if last := d.last.Load(); last != nil && last.second == second {
-		return last.text
-	}
-	made := &dated{second, t.UTC().Format(http.TimeFormat)}
-	d.last.Store(made)
-	return made.text
-}
