@@ -75,7 +75,7 @@ func (s *source) Prepare(ctx context.Context, name string, spec mme.Spec, progre
 	if err != nil {
 		return nil, err
 	}
-	inBackground(func() { p.artifact, err = artifact.Open(path, artifact.Limits{}) })
+	onnx.Background(false, func() { p.artifact, err = artifact.Open(path, artifact.Limits{}) })
 	if err != nil {
 		p.Discard()
 		return nil, badModel{err}
@@ -183,7 +183,7 @@ func (p *prepared) Open(ctx context.Context) (*live, mme.Bytes, error) {
 	free, all, _ := s.room(p.gpu.String())
 	took[hostPool] = s.measured(p, func() {
 		// Threads that ONNX Runtime makes now inherit the priority for good.
-		background := inBackground
+		background := func(f func()) { onnx.Background(!p.gpu.CUDA, f) } // a driver's calls are not to be interrupted
 		if o := s.server.sessionOptions(p.artifact); o.IntraOp > 1 || o.InterOp > 1 {
 			background = func(f func()) { f() }
 		}
