@@ -26,9 +26,10 @@ const (
 
 // What a connection does.
 const (
-	idles   = iota
-	reads   // a head of which a part has come
-	answers // one
+	begins  = iota // it waits for its first request
+	idles          // it waits for another
+	reads          // a head of which a part has come
+	answers        // a request
 )
 
 // A conn is a connection that is not net/http's.
@@ -59,7 +60,7 @@ func newConn(s *Server, inner net.Conn, base context.Context) *conn {
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.reply.init(c)
-	c.is(idles)
+	c.is(begins)
 	return c
 }
 
@@ -103,7 +104,9 @@ func (c *conn) handOver() {
 // next waits for the head of a request, which is in c.head then. One that is
 // not plain is net/http's.
 func (c *conn) next() (plain bool, err error) {
-	c.is(idles)
+	if c.replied {
+		c.is(idles)
+	}
 	for {
 		if c.post {
 			c.skipLines()
@@ -112,7 +115,7 @@ func (c *conn) next() (plain bool, err error) {
 			if whole, plain := c.parse(); whole || !plain {
 				return plain, nil
 			}
-			if c.state.Load()&3 == idles {
+			if c.state.Load()&3 != reads {
 				c.is(reads)
 			}
 		}
@@ -142,9 +145,13 @@ func (c *conn) skipLines() {
 	c.post = c.from == len(c.buf) && c.skipped < 4
 }
 
-// expired reports whether the connection has been idle for too long.
+// expired reports whether the connection has waited for too long.
 func (c *conn) expired() bool {
-	limit := c.server.http.IdleTimeout
+	h := c.server.http
+	limit := h.IdleTimeout
+	if c.state.Load()&3 == begins {
+		limit = cmp.Or(h.ReadHeaderTimeout, h.ReadTimeout, limit)
+	}
 	return limit > 0 && c.server.now.Load()-c.state.Load()>>2 > int64(limit/tick)
 }
 
@@ -236,7 +243,7 @@ func (c *conn) look(now int64) {
 	state := c.state.Load()
 	age := now - state>>2
 	switch state & 3 {
-	case idles:
+	case begins, idles:
 		if c.expired() {
 			c.kick()
 		}

@@ -41,8 +41,8 @@ type Server struct {
 }
 
 // New returns a front of h, whose Handler, BaseContext, ConnContext, ErrorLog,
-// ReadTimeout and IdleTimeout hold for both. h is the front's from then on: it is served,
-// shut down and closed with it.
+// ReadHeaderTimeout, ReadTimeout and IdleTimeout hold for both. h is the
+// front's from then on: it is served, shut down and closed with it.
 func New(h *http.Server) *Server {
 	s := &Server{http: h, conns: map[*conn]bool{}}
 	s.handover.init()

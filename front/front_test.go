@@ -153,6 +153,17 @@ func TestAnIdleConnectionIsClosedAfterIdleTimeout(t *testing.T) {
 	ends(t, c)
 }
 
+func TestAConnectionThatNeverAsksIsClosedAfterReadHeaderTimeout(t *testing.T) {
+	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), ReadHeaderTimeout: 100 * time.Millisecond, IdleTimeout: time.Hour})
+	silent, asks := dial(t, addr), dial(t, addr)
+	say(t, asks, get)
+	ends(t, silent)
+	hear(t, asks, "HTTP/1.1 200 OK")
+	time.Sleep(300 * time.Millisecond)
+	say(t, asks, get)
+	hear(t, asks, "HTTP/1.1 200 OK")
+}
+
 // What has come of a request that does not go on is net/http's, which has its
 // own patience.
 func TestASlowRequestIsGivenUp(t *testing.T) {
