@@ -107,6 +107,9 @@ func (c *conn) next() (plain bool, err error) {
 	if c.replied {
 		c.is(idles)
 	}
+	if c.server.stopped.Load() { // while it answered
+		return false, http.ErrServerClosed
+	}
 	for {
 		if c.post {
 			c.skipLines()

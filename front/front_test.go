@@ -223,6 +223,28 @@ func TestShutdownFinishesWhatHasBegun(t *testing.T) {
 	}
 }
 
+// A reply whose head did not say so yet is the last one all the same.
+func TestShutdownEndsAConnectionWhoseReplyHasBegun(t *testing.T) {
+	h := newWaiting()
+	s, addr := serving(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		h.ServeHTTP(w, r)
+	})})
+	c := dial(t, addr)
+	say(t, c, get)
+	<-h.begun
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(context.Background()) }()
+	time.Sleep(100 * time.Millisecond)
+	h.letGo <- struct{}{}
+	<-h.ended
+	hear(t, c, "well")
+	ends(t, c)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestShutdownGivesUpWhenItsContextEnds(t *testing.T) {
 	h := newWaiting()
 	s, addr := serving(t, &http.Server{Handler: h})
