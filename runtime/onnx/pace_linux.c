@@ -16,16 +16,14 @@
 enum {
   US = 1000,
   RUN = 100 * US,   // of processor time between two pauses
-  PAUSE = 200 * US, // and what timers are late
-  ALONE = 300 * US, // RUN, where nobody would notice a pause: twice that the
-  MOST = 1200 * US, // next time, up to this
+  PAUSE = 250 * US, // and what timers are late
+  ALONE = 300 * US, // RUN, where nobody would notice a pause
 };
 
 struct clary_pace {
   timer_t timer;
   long long wall, process, own; // clocks, at the end of the last pause
   long long run;                // of its own, until the next one
-  long long alone;              // run, where that was no pause; 0: it was one
   volatile sig_atomic_t over;
 };
 
@@ -61,12 +59,10 @@ static void tick(int signal, siginfo_t *info, void *context) {
   } else if (now(CLOCK_PROCESS_CPUTIME_ID) - p->process - own < (wall - p->wall) / 16) {
     // What a thread elsewhere has used is known when it stops or the system
     // ticks: beside long Runs there are fewer pauses than beside short ones.
-    p->alone = p->alone == 0 ? ALONE : 2 * p->alone < MOST ? 2 * p->alone : MOST;
-    begin(p, p->alone);
+    begin(p, ALONE);
   } else {
     struct timespec pause = {0, PAUSE};
     nanosleep(&pause, NULL);
-    p->alone = 0;
     begin(p, RUN);
   }
   errno = kept;
