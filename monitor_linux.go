@@ -12,8 +12,8 @@ import (
 // wakes every 20 us while a Run holds a place of Go's scheduler, and Linux lets
 // who wakes go first. As a batch thread (sched(7)) it has its turn when a
 // processor is free or the running thread's slice has ended: a saturated
-// server answers 7% more requests with 7% less processor time, a batch transform
-// writes a tenth more rows. It wants no privilege;
+// server of small models answers 7% more requests with 7% less processor time, a
+// batch transform writes a tenth more rows. It wants no privilege;
 // where it is refused all else works as before.
 func calmMonitor() {
 	tid, err := monitorThread()
