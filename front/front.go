@@ -51,7 +51,8 @@ func New(h *http.Server) *Server {
 }
 
 // Serve accepts connections from l until the server is shut down or closed,
-// and then returns http.ErrServerClosed, else what l failed of.
+// and then returns http.ErrServerClosed. When l fails it answers what has begun,
+// and returns what l failed of.
 func (s *Server) Serve(l net.Listener) error {
 	s.handover.addr = l.Addr()
 	s.mu.Lock()
@@ -70,6 +71,9 @@ func (s *Server) Serve(l net.Listener) error {
 	beside.Go(func() { _ = s.http.Serve(&s.handover) }) // it fails when it is closed
 	beside.Go(func() { s.watch(stop) })
 	err := s.accept(l, base)
+	if err != http.ErrServerClosed { // whoever is idle must not keep this from its caller
+		err = errors.Join(err, s.stop((*conn).kick))
+	}
 	s.mu.Lock()
 	for len(s.conns) > 0 {
 		s.empty.Wait()

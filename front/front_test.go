@@ -3,6 +3,7 @@ package front_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -143,7 +144,7 @@ func TestARequestsContextEndsWithIt(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosedAfterIdleTimeout(t *testing.T) {
-	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), IdleTimeout: 200 * time.Millisecond})
+	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), IdleTimeout: time.Second})
 	c := dial(t, addr)
 	for range 3 {
 		time.Sleep(100 * time.Millisecond)
@@ -154,12 +155,12 @@ func TestAnIdleConnectionIsClosedAfterIdleTimeout(t *testing.T) {
 }
 
 func TestAConnectionThatNeverAsksIsClosedAfterReadHeaderTimeout(t *testing.T) {
-	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), ReadHeaderTimeout: 100 * time.Millisecond, IdleTimeout: time.Hour})
+	_, addr := serving(t, &http.Server{Handler: http.HandlerFunc(handle), ReadHeaderTimeout: 500 * time.Millisecond, IdleTimeout: time.Hour})
 	silent, asks := dial(t, addr), dial(t, addr)
 	say(t, asks, get)
 	ends(t, silent)
 	hear(t, asks, "HTTP/1.1 200 OK")
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(700 * time.Millisecond) // more than a first request may take
 	say(t, asks, get)
 	hear(t, asks, "HTTP/1.1 200 OK")
 }
@@ -230,12 +231,12 @@ func TestShutdownEndsAConnectionWhoseReplyHasBegun(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 		h.ServeHTTP(w, r)
 	})})
-	c := dial(t, addr)
+	idle, c := dial(t, addr), dial(t, addr)
 	say(t, c, get)
 	<-h.begun
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
-	time.Sleep(100 * time.Millisecond)
+	ends(t, idle) // it has begun
 	h.letGo <- struct{}{}
 	<-h.ended
 	hear(t, c, "well")
@@ -384,6 +385,36 @@ func TestALackOfFilesIsWaitedOut(t *testing.T) {
 	}
 }
 
+// broken is a listener that fails for good after its first connection.
+type broken struct {
+	net.Listener
+	accepted bool
+}
+
+func (l *broken) Accept() (net.Conn, error) {
+	if l.accepted {
+		return nil, io.ErrUnexpectedEOF
+	}
+	l.accepted = true
+	return l.Listener.Accept()
+}
+
+func TestAListenerThatFailsEndsServeThoughAConnectionIsIdle(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, l.Addr().String())
+	s := front.New(&http.Server{Handler: http.HandlerFunc(handle)})
+	if err := s.Serve(&broken{Listener: l}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("Serve: %v", err)
+	}
+	ends(t, c)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAServerThatIsClosedBeforeItServesDoesNot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -421,12 +452,12 @@ func TestShutdownLetsABodyArrive(t *testing.T) {
 		close(begun)
 		handle(w, r)
 	})})
-	c := dial(t, addr)
+	idle, c := dial(t, addr), dial(t, addr)
 	say(t, c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n1,")
 	<-begun
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
-	time.Sleep(100 * time.Millisecond)
+	ends(t, idle) // it has begun
 	say(t, c, "2,3\n")
 	hear(t, c, "\r\n\r\n1,2,3\n")
 	ends(t, c)
