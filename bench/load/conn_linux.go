@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +14,14 @@ type conn struct {
 	busy    bool
 	request due
 	unsent  []byte
+	body    *os.File // what follows on unsent; nil: nothing
+	offset  int64
+	size    int64
 	answer  response
 }
+
+// whole says that the request is sent.
+func (c *conn) whole() bool { return len(c.unsent) == 0 && c.body == nil }
 
 func (g *generator) close() {
 	for i := range g.conns {
@@ -22,7 +29,12 @@ func (g *generator) close() {
 			_ = unix.Close(g.conns[i].fd) // nothing is to be saved
 		}
 	}
-	_ = unix.Close(g.epoll)
+	if g.epoll >= 0 {
+		_ = unix.Close(g.epoll)
+	}
+	for i := range g.messages {
+		g.messages[i].close()
+	}
 }
 
 // connect opens connection i, anew if it was open.
@@ -52,8 +64,9 @@ func (g *generator) connect(i int) error {
 
 // start sends a request on connection i.
 func (g *generator) start(i int, d due) error {
-	c := &g.conns[i]
-	c.busy, c.request, c.unsent = true, d, g.requests[d.kind]
+	c, m := &g.conns[i], &g.messages[d.kind]
+	c.busy, c.request = true, d
+	c.unsent, c.body, c.offset, c.size = m.bytes, m.body, 0, int64(m.size)
 	c.answer.reset()
 	return g.send(i)
 }
@@ -61,14 +74,17 @@ func (g *generator) start(i int, d due) error {
 // send writes what the socket takes.
 func (g *generator) send(i int) error {
 	c := &g.conns[i]
-	for len(c.unsent) > 0 {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&c.unsent[0])), uintptr(len(c.unsent)))
+	for !c.whole() {
+		var e unix.Errno
+		if len(c.unsent) > 0 {
+			e = c.sendBytes()
+		} else {
+			e = c.sendFile()
+		}
 		switch e {
-		case 0:
-			c.unsent = c.unsent[n:]
+		case 0, unix.EINTR:
 		case unix.EAGAIN:
 			return nil
-		case unix.EINTR:
 		default:
 			return g.receive(i) // an answer may be there; what is broken shows there too
 		}
@@ -76,9 +92,32 @@ func (g *generator) send(i int) error {
 	return nil
 }
 
+func (c *conn) sendBytes() unix.Errno {
+	flags := unix.MSG_NOSIGNAL
+	if c.body != nil {
+		flags |= unix.MSG_MORE // the body goes with it
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&c.unsent[0])), uintptr(len(c.unsent)), uintptr(flags), 0, 0)
+	if e == 0 {
+		c.unsent = c.unsent[n:]
+	}
+	return e
+}
+
+func (c *conn) sendFile() unix.Errno {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDFILE, uintptr(c.fd), c.body.Fd(), uintptr(unsafe.Pointer(&c.offset)), uintptr(c.size-c.offset), 0, 0)
+	if e == 0 && n == 0 {
+		return unix.ENODATA // the file has become shorter
+	}
+	if c.offset >= c.size {
+		c.body = nil
+	}
+	return e
+}
+
 // handle goes on with a connection on which something has happened.
 func (g *generator) handle(i int) error {
-	if c := &g.conns[i]; c.busy && len(c.unsent) > 0 {
+	if c := &g.conns[i]; c.busy && !c.whole() {
 		if err := g.send(i); err != nil {
 			return err
 		}
@@ -107,7 +146,7 @@ func (g *generator) receive(i int) error {
 		}
 		if c.answer.phase == done {
 			// An answer before the request was whole leaves the connection unusable.
-			return g.finish(i, c.answer.status, c.answer.close || len(c.unsent) > 0)
+			return g.finish(i, c.answer.status, c.answer.close || !c.whole())
 		}
 		if int(n) < len(g.buf) {
 			return nil // there was no more
@@ -120,7 +159,7 @@ func (g *generator) finish(i, status int, reconnect bool) error {
 	c := &g.conns[i]
 	now := g.now()
 	busy := c.busy
-	c.busy, c.unsent = false, nil
+	c.busy, c.unsent, c.body = false, nil, nil
 	if reconnect {
 		if err := g.connect(i); err != nil {
 			return err

@@ -85,13 +85,41 @@ func (s *Spec) check() error {
 	return nil
 }
 
-// prepare returns the bytes of a request.
-func (r *Request) prepare(host string) ([]byte, error) {
+// Bodies of this size and more are sent from their file: a client on another
+// machine costs the server's memory and caches nothing, and this is the least
+// that one beside it can cost.
+const large = 64 << 10
+
+// A message is a request as it is sent: its bytes and, where the body is
+// large, the file that holds the rest.
+type message struct {
+	bytes []byte
+	body  *os.File // nil: all is in bytes
+	size  int      // of body
+}
+
+func (m *message) close() {
+	if m.body != nil {
+		_ = m.body.Close() // it was only read
+	}
+}
+
+// prepare makes the message of a request.
+func (r *Request) prepare(host string) (m message, err error) {
 	var body []byte
 	if r.Body != "" {
-		var err error
-		if body, err = os.ReadFile(r.Body); err != nil {
-			return nil, err
+		info, err := os.Stat(r.Body)
+		if err != nil {
+			return m, err
+		}
+		if m.size = int(info.Size()); m.size >= large {
+			m.body, err = os.Open(r.Body)
+		} else {
+			body, err = os.ReadFile(r.Body)
+			m.size = len(body)
+		}
+		if err != nil {
+			return m, err
 		}
 	}
 	method := r.Method
@@ -104,9 +132,10 @@ func (r *Request) prepare(host string) ([]byte, error) {
 		fmt.Fprintf(&b, "%s: %s\r\n", k, v)
 	}
 	if method != "GET" {
-		b.WriteString("Content-Length: " + strconv.Itoa(len(body)) + "\r\n")
+		b.WriteString("Content-Length: " + strconv.Itoa(m.size) + "\r\n")
 	}
 	b.WriteString("\r\n")
 	b.Write(body)
-	return b.Bytes(), nil
+	m.bytes = b.Bytes()
+	return m, nil
 }

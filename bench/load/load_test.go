@@ -4,6 +4,7 @@ package load_test
 
 import (
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -28,7 +29,7 @@ func TestClosed(t *testing.T) {
 			return // it was cut off at the end
 		}
 		mu.Lock()
-		seen[fmt.Sprintf("%s %s %s %d", r.Method, r.URL.Path, r.Header.Get("Content-Type"), len(body))]++
+		seen[fmt.Sprintf("%s %s %s %d %x", r.Method, r.URL.Path, r.Header.Get("Content-Type"), len(body), crc32.ChecksumIEEE(body))]++
 		mu.Unlock()
 		switch r.URL.Path {
 		case "/length":
@@ -48,7 +49,11 @@ func TestClosed(t *testing.T) {
 	defer server.Close()
 
 	large := filepath.Join(t.TempDir(), "large")
-	if err := os.WriteFile(large, make([]byte, 3<<20), 0o600); err != nil {
+	bytes := make([]byte, 3<<20)
+	for i := range bytes {
+		bytes[i] = byte(i >> 8)
+	}
+	if err := os.WriteFile(large, bytes, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	small := filepath.Join(t.TempDir(), "small")
@@ -67,7 +72,8 @@ func TestClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"POST /length text/csv 7", "POST /length  3145728", "POST /chunked  7", "POST /closes  0", "GET /empty  0"} {
+	for _, want := range []string{"POST /length text/csv 7 ecbb8b67", fmt.Sprintf("POST /length  3145728 %x", crc32.ChecksumIEEE(bytes)), "POST /chunked  7 ecbb8b67",
+		"POST /closes  0 0", "GET /empty  0 0"} {
 		if seen[want] == 0 {
 			t.Errorf("no request %q arrived: %v", want, seen)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -40,7 +41,7 @@ func Run(s Spec) (Result, error) {
 // A generator drives all connections from one thread.
 type generator struct {
 	spec     Spec
-	requests [][]byte
+	messages []message
 	weights  []float64 // cumulated, the last is 1
 	random   *rand.Rand
 	sockaddr unix.Sockaddr
@@ -81,8 +82,9 @@ func newGenerator(s Spec) (*generator, error) {
 	}
 	sum := 0.0
 	for i := range s.Requests {
-		b, err := s.Requests[i].prepare(s.Addr)
+		m, err := s.Requests[i].prepare(s.Addr)
 		if err != nil {
+			g.close()
 			return nil, err
 		}
 		w := s.Requests[i].Weight
@@ -90,13 +92,14 @@ func newGenerator(s Spec) (*generator, error) {
 			w = 1
 		}
 		sum += w
-		g.requests, g.weights = append(g.requests, b), append(g.weights, sum)
+		g.messages, g.weights = append(g.messages, m), append(g.weights, sum)
 	}
 	for i := range g.weights {
 		g.weights[i] /= sum
 	}
 	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
 	if err != nil {
+		g.close()
 		return nil, err
 	}
 	if ip := addr.IP.To4(); ip != nil {
@@ -105,6 +108,7 @@ func newGenerator(s Spec) (*generator, error) {
 		g.family, g.sockaddr = unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port, Addr: [16]byte(addr.IP.To16())}
 	}
 	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		g.close()
 		return nil, err
 	}
 	g.conns = make([]conn, s.Connections)
@@ -179,11 +183,13 @@ func (g *generator) patience(now int64) time.Duration {
 	return time.Duration(most)
 }
 
-// wait is epoll_pwait2: epoll_wait counts in milliseconds.
+// wait is epoll_pwait2: epoll_wait counts in milliseconds. Go is not told of
+// it: this thread is all there is, and to take it for idle and back again would
+// wake Go's monitor at every answer.
 func wait(epoll int, events []unix.EpollEvent, d time.Duration) (int, error) {
 	t := unix.NsecToTimespec(int64(d))
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
+		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
 		if e == 0 {
 			return int(n), nil
 		}
@@ -223,13 +229,8 @@ func (g *generator) kind() int {
 	if len(g.weights) == 1 {
 		return 0
 	}
-	x := g.random.Float64()
-	for i, w := range g.weights {
-		if x < w {
-			return i
-		}
-	}
-	return len(g.weights) - 1
+	i, _ := slices.BinarySearch(g.weights, g.random.Float64())
+	return min(i, len(g.weights)-1) // rounding may leave the last weight under 1
 }
 
 // draw draws when the open loop's next request is due: a Poisson process, as
