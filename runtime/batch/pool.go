@@ -15,13 +15,15 @@ import (
 	"sync"
 )
 
-// A Pool is the permits to run. All fields are guarded by mu, and so is what
+// A Pool is the permits to run. mu guards all fields but calls, and what
 // sessions keep about their waiting callers: nothing long is done under it.
 type Pool struct {
 	mu    sync.Mutex
 	total int
 	free  int
 	turns []*Session // those with callers that wait and may run, in the order of their turns
+
+	calls sync.Pool // of *call, none of which has anything in wake
 }
 
 // NewPool returns a pool that lets so many runs go on at the same time.

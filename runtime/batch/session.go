@@ -51,7 +51,6 @@ type Session struct {
 	padding []any     // of each input's rows; nil: none is padded
 	cuts    [][]cut   // of each output
 	buffers sync.Pool // of *buffer
-	calls   sync.Pool // of *call, none of which has anything in wake
 	wide    elastic
 
 	// The pool's mu guards what follows.
@@ -170,7 +169,7 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 
 // keep puts a call where others may see it.
 func (s *Session) keep(c *call) *call {
-	w, ok := s.calls.Get().(*call)
+	w, ok := s.pool.calls.Get().(*call)
 	if !ok {
 		w = &call{wake: make(chan struct{}, 1)}
 	}
@@ -182,7 +181,7 @@ func (s *Session) keep(c *call) *call {
 // drop takes a call back that nobody else sees any more.
 func (s *Session) drop(w *call) {
 	*w = call{wake: w.wake}
-	s.calls.Put(w)
+	s.pool.calls.Put(w)
 }
 
 // alone runs one call, which has its permits.

@@ -6,10 +6,19 @@ import (
 	"time"
 )
 
-// patience is how often a run is looked at: one that is met twice has its
+// glance is how often runs are looked at: one that is met twice has its
 // context watched. Most are over by then, and watching costs as much as a
 // small run, as would a timer for each.
-const patience = 4 * time.Millisecond
+const glance = 20 * time.Millisecond
+
+// running are the runs of all sessions that go on, as there is one environment
+// for all.
+var running struct {
+	mu    sync.Mutex // guards what follows, and what is in the cancellers
+	runs  []*canceller
+	timer *time.Timer // of glances; nil before the first run
+	set   bool        // the timer is
+}
 
 // A canceller calls stop when a context is cancelled, for one context after
 // another. Whoever watches also joins, so that stop never runs on what has
@@ -17,60 +26,67 @@ const patience = 4 * time.Millisecond
 type canceller struct {
 	call  func()
 	fired chan struct{}
-	timer *time.Timer // of looks
 
-	mu      sync.Mutex      // guards what follows
-	ctx     context.Context // nil while nothing is to be watched
-	unwatch func() bool     // nil until the watch has begun
-	looking bool            // the timer is set
-	count   int             // contexts so far
-	met     int             // the count at the last look
+	ctx     context.Context
+	at      int         // where it is in running
+	met     bool        // at a glance
+	unwatch func() bool // nil until the watch has begun
 }
 
 func newCanceller(stop func()) *canceller {
 	c := &canceller{fired: make(chan struct{}, 1)}
 	c.call = func() { stop(); c.fired <- struct{}{} }
-	c.timer = time.AfterFunc(time.Hour, c.look)
-	c.timer.Stop()
 	return c
 }
 
 // watch watches ctx until join, if that takes long.
 func (c *canceller) watch(ctx context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ctx = ctx
-	c.count++
-	if !c.looking {
-		c.looking = true
-		c.timer.Reset(patience)
+	r := &running
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.ctx, c.at, c.met = ctx, len(r.runs), false
+	r.runs = append(r.runs, c)
+	if r.set {
+		return
+	}
+	r.set = true
+	if r.timer == nil {
+		r.timer = time.AfterFunc(glance, lookAtRuns)
+	} else {
+		r.timer.Reset(glance)
 	}
 }
 
-// look begins the watch of a context that was there at the last look, and
-// looks again while there are new ones.
-func (c *canceller) look() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known := c.met == c.count
-	c.met = c.count
-	switch {
-	case !known:
-		c.timer.Reset(patience)
-		return
-	case c.ctx != nil && c.unwatch == nil:
-		c.unwatch = context.AfterFunc(c.ctx, c.call)
+// lookAtRuns begins the watch of what was there at the last glance, and comes
+// back while there are runs.
+func lookAtRuns() {
+	r := &running
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.runs {
+		if c.met && c.unwatch == nil {
+			c.unwatch = context.AfterFunc(c.ctx, c.call)
+		}
+		c.met = true
 	}
-	c.looking = false
+	if r.set = len(r.runs) > 0; r.set {
+		r.timer.Reset(glance)
+	}
 }
 
 // join ends the watch, waiting for a stop that has begun, and reports whether
 // there was one.
 func (c *canceller) join() (stopped bool) {
-	c.mu.Lock()
+	r := &running
+	r.mu.Lock()
+	last := len(r.runs) - 1
+	r.runs[c.at] = r.runs[last]
+	r.runs[c.at].at = c.at
+	r.runs[last] = nil
+	r.runs = r.runs[:last]
 	unwatch := c.unwatch
 	c.ctx, c.unwatch = nil, nil
-	c.mu.Unlock()
+	r.mu.Unlock()
 	if unwatch == nil || unwatch() {
 		return false
 	}
