@@ -38,7 +38,7 @@ type Request struct {
 	Want    []runtime.Info    // the model's inputs; nil: infer from the body
 	Params  map[string]string // the media type's parameters, keys in lower case; may be nil
 	Options *Options          // nil: defaults
-	Room    *Room             // what a small body may be decoded into; nil: new memory
+	Room    *Room             // what a body of text may be decoded into; nil: new memory
 
 	Found Found // set by Decode
 }

@@ -69,7 +69,7 @@ func (d *jsonInputs) start(body []byte, want []runtime.Info) error {
 		}
 		d.in = append(d.in, jsonTensor{info: info, name: info.Name, rank: -1})
 		if d.one != nil {
-			d.in[i].elements = d.one.elements(info.DType, n)
+			d.in[i].elements = d.request.elements(&d.one.result, info.DType, n)
 		} else {
 			d.in[i].elements = newElements(info.DType, n)
 		}

@@ -11,12 +11,16 @@ type result struct {
 	data    [48]byte // 128 in all, a size that is allocated without loss
 }
 
-// A Room is memory for what Decode returns of a small body, which is then good
-// until the Room is used again. The zero value is ready.
+// A Room is memory for what Decode returns of a body that is read from text,
+// which is then good until the Room is used again. The zero value is ready.
 type Room struct {
 	result result
-	data   any // a view of result's data
+	large  []byte // of elements that are too many for result
+	data   any    // a view of result's data, or of large
 }
+
+// mostRoom is what a Room keeps.
+const mostRoom = 1 << 20
 
 // result returns where to put what a small body holds.
 func (r *Request) result() *result {
@@ -26,20 +30,30 @@ func (r *Request) result() *result {
 	return new(result)
 }
 
-// elements is that of a result, for which the Room's view of the data is used
-// where it fits.
+// elements is that of a result, or in the Room's memory where it fits.
 func (r *Request) elements(to *result, d runtime.DType, n int) elements {
-	if r.Room == nil {
+	if r == nil || r.Room == nil {
 		return to.elements(d, n)
 	}
-	if runtime.DTypeOf(r.Room.data) != d || runtime.Len(r.Room.data) != n {
-		e := to.elements(d, n)
-		if n*d.Size() <= len(to.data) {
-			r.Room.data = e.data
-		}
+	return r.Room.elements(to, d, n)
+}
+
+func (r *Room) elements(to *result, d runtime.DType, n int) elements {
+	size := n * d.Size()
+	switch {
+	case runtime.DTypeOf(r.data) == d && runtime.Len(r.data) == n:
+		return elements{dtype: d, data: r.data}
+	case size == 0 || size > mostRoom:
+		return to.elements(d, n)
+	case size <= len(r.result.data):
+		e := r.result.elements(d, n)
+		r.data = e.data
 		return e
+	case size > len(r.large):
+		r.large = runtime.Bytes(runtime.Make(runtime.Float64, (size+7)/8))
 	}
-	return elements{dtype: d, data: r.Room.data}
+	r.data = runtime.View(d, r.large[:size])
+	return elements{dtype: d, data: r.data}
 }
 
 // elements returns an empty collection with room for n elements of type d, in r
