@@ -35,6 +35,7 @@ func loadCommand(args []string) error {
 	f.Float64Var(&s.Seconds, "for", 2, "seconds that are measured")
 	f.Float64Var(&s.Warm, "warm", 0.5, "seconds before that are not")
 	f.Float64Var(&s.Rate, "rate", 0, "requests a second, at random moments; 0: each connection sends when it has its answer")
+	f.Float64Var(&s.Tick, "tick", 0, "seconds from one look at what is due and has come to the next; 0: each at once")
 	f.IntVar(&s.PID, "pid", 0, "the server's process, to measure what it uses")
 	if err := f.Parse(args); err != nil {
 		return err

@@ -25,6 +25,10 @@ type Spec struct {
 	// also where no connection was free. 0 is a closed loop: each connection
 	// sends its next request when it has the answer to the last.
 	Rate float64
+	// Tick, in seconds, is how often the generator looks at what is due and what
+	// has come; latencies are up to two of them longer. It takes less of the
+	// machine than to look at each at once, which 0 does.
+	Tick float64
 	// Requests are drawn by their weights.
 	Requests []Request
 	PID      int // the server's process; 0: its use of the machine is not measured
@@ -79,8 +83,8 @@ func (s *Spec) check() error {
 		return errors.New("load: want some time")
 	case len(s.Requests) == 0:
 		return errors.New("load: nothing to send")
-	case s.Rate < 0:
-		return errors.New("load: the rate is negative")
+	case s.Rate < 0, s.Tick < 0:
+		return errors.New("load: the rate or the tick is negative")
 	}
 	return nil
 }

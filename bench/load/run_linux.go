@@ -145,6 +145,7 @@ func (g *generator) run() error {
 	}
 	events := make([]unix.EpollEvent, 256)
 	for {
+		g.pause(g.now())
 		now := g.now()
 		if err := g.tick(now); err != nil {
 			return err
@@ -157,7 +158,11 @@ func (g *generator) run() error {
 				return err
 			}
 		}
-		n, err := wait(g.epoll, events, g.patience(now))
+		patience := g.patience(now)
+		if g.spec.Tick > 0 {
+			patience = 0
+		}
+		n, err := wait(g.epoll, events, patience)
 		if err != nil {
 			return err
 		}
@@ -181,6 +186,14 @@ func (g *generator) patience(now int64) time.Duration {
 		most = min(most, max(g.next.at-now, 0))
 	}
 	return time.Duration(most)
+}
+
+// pause is what a Spec with a Tick sleeps until the next.
+func (g *generator) pause(now int64) {
+	if tick := int64(g.spec.Tick * 1e9); tick > 0 {
+		t := unix.NsecToTimespec(tick - now%tick)
+		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
+	}
 }
 
 // wait is epoll_pwait2: epoll_wait counts in milliseconds. Go is not told of
