@@ -250,12 +250,11 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 	if !c.merges {
 		return s.alone(c, s.Session, 1, lone)
 	}
-	buf := s.buffer()
-	defer s.give(buf)
-	b := s.gather(c, buf)
+	b, buf := s.gather(c)
 	if b == nil {
 		return s.alone(c, s.Session, 1, lone)
 	}
+	defer s.give(buf)
 	s.together(b, buf)
 	s.pool.release(s, 1)
 	s.wide.busy()
@@ -265,15 +264,15 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 	return c.out, c.err
 }
 
-// gather takes what waits and fits along with c, into the buffer; nil where c
-// can as well run by itself.
-func (s *Session) gather(c *call, buf *buffer) *batch {
+// gather takes what waits and fits along with c, into a buffer; nil where c can
+// as well run by itself.
+func (s *Session) gather(c *call) (*batch, *buffer) {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	if len(s.waiting) == 0 && s.filled(c.rows) == c.rows {
-		return nil
+		return nil, nil
 	}
-	b, most := &batch{Context: c.ctx, rows: c.rows}, s.most(c)
+	b, most, buf := &batch{Context: c.ctx, rows: c.rows}, s.most(c), s.buffer()
 	buf.calls = append(buf.calls, c)
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
 		if b.rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) {
@@ -292,9 +291,10 @@ func (s *Session) gather(c *call, buf *buffer) *batch {
 		s.lonely = 0
 		s.stats.Merged += int64(b.members)
 	case s.filled(c.rows) == c.rows:
-		return nil
+		s.give(buf)
+		return nil, nil
 	}
-	return b
+	return b, buf
 }
 
 // waitKey finds in a context where to note how long a run waited.
