@@ -58,7 +58,7 @@ type sender func(ctx context.Context, in *pipeline.Message, accept string) (*pip
 // pass answers one request with what send makes of it. Bodies stream both
 // ways; an error is a status as long as nothing has been written.
 func (c *conductor) pass(w http.ResponseWriter, r *http.Request, send sender) {
-	x := &exchange{start: time.Now(), scratch: new(scratch)}
+	x := &exchange{start: time.Now()}
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
 	if timeout := c.timeout(); timeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errDeadline)

@@ -35,7 +35,7 @@ type exchange struct {
 	err    error // what the line says went wrong
 
 	waiting waiting
-	scratch *scratch
+	scratch *scratch // nil until the body is there
 	id      [32]byte // the text of an id that was made here
 	// Values of the reply's headers, each of which is a slice of one.
 	replyID, replyAttributes, replyType [1]string
@@ -75,10 +75,7 @@ func (s *Server) theModel(context.Context, *handler.Request) (*live, func(), err
 
 // serve takes one request to the model that find finds, and answers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
-	x := &exchange{start: time.Now(), scratch: s.scratch()}
-	if s.plain {
-		x.req.Scratch = &x.scratch.stages
-	}
+	x := &exchange{start: time.Now()}
 	reply, err := s.answer(w, r, x, find)
 	// Reading a body that fails ends the context too, though the client is there.
 	if err != nil && !x.begun && !errors.Is(err, errBody) && !errors.Is(err, errSlow) {
@@ -110,7 +107,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, find finder) {
 	if x.status == statusGone || x.begun && err != nil {
 		panic(http.ErrAbortHandler) // net/http would send an empty 200, or end the reply as if it were whole
 	}
-	s.giveScratch(x.scratch)
+	if x.scratch != nil {
+		s.giveScratch(x.scratch)
+	}
 }
 
 // scratch returns a scratch to be given back.
@@ -189,6 +188,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *exchange, fin
 	}
 	defer m.admission.release()
 
+	// Not before there is a body: as many are in use as have room for theirs.
+	x.scratch = s.scratch()
+	if s.plain {
+		x.req.Scratch = &x.scratch.stages
+	}
 	x.waiting.Context = ctx
 	reply, err := s.stages(handler.WithRequest(&x.waiting, &x.req), m, *body)
 	x.ran(reply.Timing)

@@ -17,7 +17,7 @@ import (
 // A processor that runs such a thread is had at once by one that wakes there,
 // but Linux does not count it as idle when it looks for a place: threads that
 // wake queue behind each other on the other processors. Where pauses is set, the
-// thread therefore sleeps for 0.25 ms after each 0.1 ms of work while the rest of
+// thread therefore sleeps for 0.4 ms after each 0.1 ms of work while the rest of
 // the process is busy: a processor that has nothing to do takes over what waits
 // elsewhere. f then sees system calls interrupted and begun again
 // (SA_RESTART in signal(7)).

@@ -16,7 +16,7 @@
 enum {
   US = 1000,
   RUN = 100 * US,   // of processor time between two pauses
-  PAUSE = 250 * US, // and what timers are late
+  PAUSE = 400 * US, // and what timers are late
   ALONE = 300 * US, // RUN, where nobody would notice a pause
 };
 
@@ -24,6 +24,7 @@ struct clary_pace {
   timer_t timer;
   long long wall, process, own; // clocks, at the end of the last pause
   long long run;                // of its own, until the next one
+  double busy;                  // processors that the rest of the process takes, of late
   volatile sig_atomic_t over;
 };
 
@@ -56,14 +57,18 @@ static void tick(int signal, siginfo_t *info, void *context) {
   long long wall = now(CLOCK_MONOTONIC), own = now(CLOCK_THREAD_CPUTIME_ID) - p->own;
   if (own < p->run) { // it has waited
     after(p, p->run - own);
-  } else if (now(CLOCK_PROCESS_CPUTIME_ID) - p->process - own < (wall - p->wall) / 16) {
-    // What a thread elsewhere has used is known when it stops or the system
-    // ticks: beside long Runs there are fewer pauses than beside short ones.
-    begin(p, ALONE);
   } else {
-    struct timespec pause = {0, PAUSE};
-    nanosleep(&pause, NULL);
-    begin(p, RUN);
+    // What a thread elsewhere has used is known when it stops or the system
+    // ticks, which may be after several runs of this one.
+    double others = (double)(now(CLOCK_PROCESS_CPUTIME_ID) - p->process - own) / (wall - p->wall);
+    p->busy += (others - p->busy) / 8;
+    if (p->busy < 1.0 / 16) {
+      begin(p, ALONE);
+    } else {
+      struct timespec pause = {0, PAUSE};
+      nanosleep(&pause, NULL);
+      begin(p, RUN);
+    }
   }
   errno = kept;
 }
