@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,13 @@ import (
 
 	"github.com/claryhq/clary/bench/load"
 )
+
+// TestMain makes places in Go's scheduler for two generators, which keep one
+// each, and for the servers that the tests start beside them.
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(8)
+	os.Exit(m.Run())
+}
 
 // TestClosed sends bodies of several sizes to a server that answers in every
 // way that HTTP/1.1 frames an answer, and checks what arrived.

@@ -15,7 +15,9 @@ import (
 	"github.com/claryhq/clary/bench/process"
 )
 
-// Run sends the load and waits until it is over.
+// Run sends the load and waits until it is over. It keeps a thread and one of
+// the places of Go's scheduler to itself, also while it waits: it is for a
+// process that does nothing else.
 func Run(s Spec) (Result, error) {
 	if err := s.check(); err != nil {
 		return Result{}, err
@@ -198,18 +200,18 @@ func (g *generator) pause(now int64) {
 
 // wait is epoll_pwait2: epoll_wait counts in milliseconds. Go is not told of
 // it: this thread is all there is, and to take it for idle and back again would
-// wake Go's monitor at every answer.
+// wake Go's monitor at every answer. A signal ends it without an event: Go may
+// want to stop this goroutine, which it cannot in here.
 func wait(epoll int, events []unix.EpollEvent, d time.Duration) (int, error) {
 	t := unix.NsecToTimespec(int64(d))
-	for {
-		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
-		if e == 0 {
-			return int(n), nil
-		}
-		if e != unix.EINTR {
-			return 0, e
-		}
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
+	switch e {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
 	}
+	return 0, e
 }
 
 // tick begins and ends the measurement, and looks at the memory meanwhile.
