@@ -17,7 +17,7 @@ import (
 // keeps it. The result has one tensor for each of Outputs, in that order, and
 // belongs to the caller. An out whose Data has the right type and enough
 // capacity is filled in place; out may be nil or shorter than Outputs, and
-// then what is missing is allocated. A cancelled ctx stops the run at its next
+// then what is missing is allocated. A cancelled ctx soon stops the run, at its next
 // operator; Run returns only when nothing reads in or writes out any more, and
 // then with an error that wraps the context's cause.
 //

@@ -146,3 +146,27 @@ func TestOpen(t *testing.T) {
 		t.Errorf("half of the requests took under %v s: the wait of those that were not sent was omitted", r.Latency.P50)
 	}
 }
+
+// TestTick: with a tick every request is sent, and an answer is seen at the next
+// tick at the earliest.
+func TestTick(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	const tick = 20e-3
+	for _, rate := range []float64{0, 500} {
+		r, err := load.Run(load.Spec{Addr: strings.TrimPrefix(server.URL, "http://"), Connections: 50, Seconds: 0.4, Rate: rate, Tick: tick,
+			Requests: []load.Request{{Path: "/", Method: "GET"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Unfinished != 0 || r.Latency.Count == 0 || len(r.ByStatus) != 1 {
+			t.Errorf("rate %v: %d unfinished, %v", rate, r.Unfinished, r.ByStatus)
+		}
+		if rate > 0 && (r.Latency.Count < 120 || r.Latency.Count > 300) {
+			t.Errorf("%d requests were due in 0.4 s at 500/s", r.Latency.Count)
+		}
+		if r.Latency.P50 < tick/2 {
+			t.Errorf("rate %v: half of the answers were seen within %v s", rate, r.Latency.P50)
+		}
+	}
+}
