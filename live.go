@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/claryhq/clary/artifact"
@@ -22,8 +23,9 @@ import (
 // it. open makes it, close ends it; in between it serves any number of
 // requests at the same time.
 type live struct {
+	// What each request looks at stands together: of a thousand models most are
+	// cold.
 	name      string
-	artifact  *artifact.Artifact
 	model     handler.Model
 	linked    *pipeline.Linked // the models of a pipeline, in the place of model; nil for one model
 	inputs    []runtime.Info   // nil when the model does not tell
@@ -31,13 +33,15 @@ type live struct {
 	formats   *codec.Options
 	accept    string // "" where nobody says
 	timeout   time.Duration
-	intraOp   int // threads of one Run
-	workers   int // Runs at the same time
 	admission *admission
-	sessions  []*batch.Session // that ModelFn opened
 	metrics   *modelMetrics
-	forget    func()        // ends the metrics, if they are the model's own
-	took      time.Duration // opening and warming
+
+	artifact *artifact.Artifact
+	intraOp  int              // threads of one Run
+	workers  int              // Runs at the same time
+	sessions []*batch.Session // that ModelFn opened
+	forget   func()           // ends the metrics, if they are the model's own
+	took     time.Duration    // opening and warming
 
 	device runtime.Device
 	place  *placement // nil: it never got one
@@ -88,6 +92,9 @@ func (s *Server) openOn(ctx context.Context, a *artifact.Artifact, name string, 
 	}()
 	if m.formats, err = codecOptions(&s.cfg, a); err != nil {
 		return m, err
+	}
+	if reflect.DeepEqual(m.formats, s.formats) {
+		m.formats = s.formats // where all models look
 	}
 	if m.place, err = s.placed(a, &options, among); err != nil {
 		return m, err

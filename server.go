@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claryhq/clary/artifact"
+	"github.com/claryhq/clary/codec"
 	"github.com/claryhq/clary/front"
 	"github.com/claryhq/clary/handler"
 	"github.com/claryhq/clary/runtime/batch"
@@ -42,6 +44,7 @@ type Server struct {
 	bodies    bodies
 	hold      *hold                // of bodies
 	scratches sync.Pool            // of *scratch
+	formats   *codec.Options       // of models whose clary.yaml says nothing of formats
 	plain     bool                 // the handler is handler.Default: what its stages return is the server's own
 	gate      gate                 // counts the invocations inside; shut while draining
 	model     atomic.Pointer[live] // nil until loaded and warmed, and again after closing
@@ -96,6 +99,7 @@ func newServer(cfg Config, h handler.Handler, log *zap.Logger) *Server {
 	s := &Server{cfg: cfg, handler: h, log: log, registry: newRegistry(), pool: batch.NewPool(cores()), hold: &hold{most: cfg.QueueBytes}, started: time.Now()}
 	_, s.plain = h.(handler.Default)
 	s.lines, _ = log.Core().(*core)
+	s.formats, _ = codecOptions(&s.cfg, new(artifact.Artifact)) // without one, every model has its own
 	return s
 }
 

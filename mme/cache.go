@@ -38,13 +38,13 @@ type Cache[M io.Closer] struct {
 
 // A registration is a name and where its model is.
 type registration[M io.Closer] struct {
+	res      *residency[M] // nil when evicted
+	found    bool          // by the Source
+	checking bool
+	opened   bool      // at least once
+	checked  time.Time // when the Source last told the version
 	name     string
 	spec     Spec
-	found    bool          // by the Source
-	opened   bool          // at least once
-	res      *residency[M] // nil when evicted
-	checked  time.Time     // when the Source last told the version
-	checking bool
 	last     *residency[M] // for what is told of an evicted one
 }
 

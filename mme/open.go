@@ -279,8 +279,10 @@ func (c *Cache[M]) charge(res *residency[M], bytes Bytes) {
 	for pool, n := range res.bytes {
 		c.charged[pool] -= n
 	}
+	res.size = 0
 	for pool, n := range bytes {
 		c.charged[pool] += n
+		res.size += n
 	}
 	res.bytes = bytes
 	c.resident[res] = struct{}{}

@@ -77,8 +77,7 @@ type due struct {
 }
 
 func newGenerator(s Spec) (*generator, error) {
-	g := &generator{spec: s, random: rand.New(rand.NewPCG(1, 2)), epoll: -1, buf: make([]byte, 256<<10),
-		tally: newTally(len(s.Requests))}
+	g := &generator{spec: s, random: rand.New(rand.NewPCG(1, 2)), epoll: -1, buf: make([]byte, 256<<10)}
 	if s.PID != 0 {
 		g.pids = process.Tree(s.PID)
 	}
@@ -297,7 +296,7 @@ func (g *generator) count(d due, now int64, status int) {
 }
 
 func (g *generator) result() Result {
-	r := g.tally.result(float64(g.to-g.from) / 1e9)
+	r := g.tally.result(float64(g.to-g.from)/1e9, len(g.spec.Requests))
 	r.Unfinished, r.Server, r.Generator = g.pending, g.server, g.own
 	return r
 }

@@ -5,16 +5,19 @@ import (
 	"strconv"
 )
 
-// A tally counts answers.
+// A tally counts answers. They are sorted by what they are in the end: a
+// list for each of a thousand kinds would be cold whenever one comes.
 type tally struct {
 	answered int
 	good     int
-	statuses map[int]*samples
-	kinds    []samples // of 2xx, by the request's kind
+	timed    []timed
 }
 
-func newTally(kinds int) tally {
-	return tally{statuses: map[int]*samples{}, kinds: make([]samples, kinds)}
+// A timed answer is how long one took.
+type timed struct {
+	took   int64 // nanoseconds
+	kind   int32
+	status int32
 }
 
 // answer counts one that came in the time that is measured.
@@ -27,26 +30,26 @@ func (t *tally) answer(status int) {
 
 // latency counts how long one took, in nanoseconds.
 func (t *tally) latency(kind, status int, took int64) {
-	s := t.statuses[status]
-	if s == nil {
-		s = new(samples)
-		t.statuses[status] = s
-	}
-	*s = append(*s, took)
-	if status/100 == 2 {
-		t.kinds[kind] = append(t.kinds[kind], took)
-	}
+	t.timed = append(t.timed, timed{took: took, kind: int32(kind), status: int32(status)})
 }
 
-func (t *tally) result(seconds float64) Result {
+// result sums up the answers to so many kinds of requests.
+func (t *tally) result(seconds float64, kinds int) Result {
 	r := Result{Seconds: seconds, Requests: t.answered, PerSecond: float64(t.good) / seconds, ByStatus: map[string]Latency{}}
-	for status, s := range t.statuses {
-		r.ByStatus[strconv.Itoa(status)] = s.summary()
-	}
 	var all samples
-	for _, s := range t.kinds {
+	byKind, byStatus := make([]samples, kinds), map[int32]samples{}
+	for _, a := range t.timed {
+		byStatus[a.status] = append(byStatus[a.status], a.took)
+		if a.status/100 == 2 {
+			byKind[a.kind] = append(byKind[a.kind], a.took)
+			all = append(all, a.took)
+		}
+	}
+	for status, s := range byStatus {
+		r.ByStatus[strconv.Itoa(int(status))] = s.summary()
+	}
+	for _, s := range byKind {
 		r.ByRequest = append(r.ByRequest, s.summary())
-		all = append(all, s...)
 	}
 	r.Latency = all.summary()
 	return r

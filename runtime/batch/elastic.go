@@ -22,9 +22,9 @@ type elastic struct {
 	open func(context.Context) (runtime.Session, error)
 
 	mu      sync.Mutex // guards what follows
+	count   int        // runs of a lone caller so far
+	used    bool       // by a run
 	session runtime.Session
-	used    bool // by a run
-	count   int  // runs of a lone caller so far
 	since   time.Time
 	opening bool
 	failed  time.Time

@@ -15,15 +15,17 @@ import (
 	"sync"
 )
 
-// A Pool is the permits to run. mu guards all fields but calls, and what
-// sessions keep about their waiting callers: nothing long is done under it.
+// A Pool is the permits to run, and memory that runs of any session use. mu
+// guards the first three fields, and what sessions keep about their waiting
+// callers: nothing long is done under it.
 type Pool struct {
 	mu    sync.Mutex
 	total int
 	free  int
 	turns []*Session // those with callers that wait and may run, in the order of their turns
 
-	calls sync.Pool // of *call, none of which has anything in wake
+	calls   sync.Pool // of *call, none of which has anything in wake
+	buffers sync.Pool // of *buffer
 }
 
 // NewPool returns a pool that lets so many runs go on at the same time.

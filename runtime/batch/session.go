@@ -6,7 +6,6 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/claryhq/clary/runtime"
@@ -41,26 +40,27 @@ type Options struct {
 	Wide func(context.Context) (runtime.Session, error)
 }
 
-// A Session is a runtime.Session around another, which it owns.
+// A Session is a runtime.Session around another, which it owns. What each run
+// looks at stands together: of a thousand models most are cold.
 type Session struct {
 	runtime.Session
 	pool    *Pool
-	options Options
 	inputs  []runtime.Info
-	outputs []runtime.Info
-	padding []any     // of each input's rows; nil: none is padded
-	cuts    [][]cut   // of each output
-	buffers sync.Pool // of *buffer
-	wide    elastic
+	padding []any // of each input's rows; nil: none is padded
+	options Options
 
-	// The pool's mu guards what follows.
+	// The pool's mu guards these.
 	waiting []*call
 	rows    int // of those that wait
 	running int
 	listed  bool // in the pool's turns
-	times   table
-	lonely  int // gatherings one after the other to which nobody came
+	lonely  int  // gatherings one after the other to which nobody came
 	stats   Stats
+	times   table
+
+	wide    elastic
+	outputs []runtime.Info
+	cuts    [][]cut // of each output
 }
 
 var _ runtime.Session = (*Session)(nil)

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,17 +77,21 @@ type buffer struct {
 }
 
 func (s *Session) buffer() *buffer {
-	if buf, ok := s.buffers.Get().(*buffer); ok {
-		return buf
+	buf, ok := s.pool.buffers.Get().(*buffer)
+	if !ok {
+		buf = new(buffer)
 	}
-	return &buffer{in: make([]runtime.Tensor, len(s.inputs)), slabs: make([]slab, len(s.inputs))}
+	n := len(s.inputs)
+	buf.in = slices.Grow(buf.in[:0], n)[:n]
+	buf.slabs = slices.Grow(buf.slabs[:0], n)[:n]
+	return buf
 }
 
 // give takes a buffer back.
 func (s *Session) give(buf *buffer) {
 	clear(buf.calls)
 	buf.calls = buf.calls[:0]
-	s.buffers.Put(buf)
+	s.pool.buffers.Put(buf)
 }
 
 // together runs the buffer's calls as one. Where that fails each is run alone:

@@ -14,8 +14,9 @@ import (
 // into it. What a binding cannot carry runs the ordinary way, strings and
 // sequences, and so does a model whose ends are all on the CPU.
 func (s *Session) bind(o Options) error {
-	if bindable(s.inputs) && bindable(s.outputs) {
-		s.device = C.clary_device_new(s.session, C.size_t(len(s.inputs)), C.size_t(len(s.outputs)), C.int(o.Device.Index), C.bool(o.bind))
+	in, out := s.graph.Inputs, s.graph.Outputs
+	if bindable(in) && bindable(out) {
+		s.device = C.clary_device_new(s.session, C.size_t(len(in)), C.size_t(len(out)), C.int(o.Device.Index), C.bool(o.bind))
 	}
 	switch {
 	case s.device != nil:
@@ -55,8 +56,8 @@ func (s *Session) executeAgain(c *call, err error) error {
 
 // spare gives up what idle calls keep on the GPU.
 func (s *Session) spare() (any bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.signature.mu.Lock()
+	defer s.signature.mu.Unlock()
 	for _, c := range s.idle {
 		any = bool(C.clary_spare(c.c)) || any
 	}

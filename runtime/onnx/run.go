@@ -97,7 +97,7 @@ func (s *Session) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("onnx: run: %w", context.Cause(ctx))
 	}
-	c, err := s.acquire()
+	c, err := s.acquire(in)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +204,19 @@ func (c *call) hasShape(i int, shape []int) bool {
 	}
 	for j, d := range shape {
 		if c.dims[i][j] != int64(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// suits reports whether the last run had inputs of these shapes, in this order.
+func (c *call) suits(in []runtime.Tensor) bool {
+	if len(in) != len(c.inputs) {
+		return false
+	}
+	for i := range in {
+		if !c.hasShape(i, in[i].Shape) {
 			return false
 		}
 	}

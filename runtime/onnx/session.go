@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -24,14 +23,10 @@ var live atomic.Int64
 
 // A Session is an opened ONNX file; it implements runtime.Session.
 type Session struct {
+	*signature
 	graph   *Graph
-	inputs  []runtime.Info
-	outputs []runtime.Info
-	dims    int // room for the shapes of all inputs
-
 	binding *ort.DynamicAdvancedSession
 	session *C.OrtSession
-	names   **C.char // the inputs', then the outputs'; as ONNX Runtime wants them
 
 	accelerated bool // a provider that runs on a GPU is among the session's
 	index       int  // of that GPU
@@ -43,7 +38,6 @@ type Session struct {
 	fresh atomic.Bool // no run on an accelerator has ended yet: the first loads more of its libraries
 
 	mu      sync.Mutex // guards all below
-	idle    []*call    // those that wait for the next run
 	running int
 	closed  bool
 	ended   chan struct{} // closed when closed and no longer running
@@ -86,12 +80,12 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		}
 		g.cuts = nil
 	}
-	s := &Session{graph: g, inputs: g.Inputs, outputs: g.Outputs, ended: make(chan struct{})}
-	if err := servable(s.inputs, s.outputs); err != nil {
+	s := &Session{graph: g, ended: make(chan struct{})}
+	if err := servable(g.Inputs, g.Outputs); err != nil {
 		return nil, modelError(path, err)
 	}
 	if o.CUDA.Graphs != nil {
-		if err := graphable(s.inputs); err != nil {
+		if err := graphable(g.Inputs); err != nil {
 			return nil, fmt.Errorf("onnx: opening %s: %w", path, err)
 		}
 	}
@@ -106,10 +100,8 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		}
 		return nil, modelError(path, err)
 	}
-	s.names = cstrings(s.inputs, s.outputs)
-	for i := range s.inputs {
-		s.dims += rankRoom(&s.inputs[i])
-	}
+	s.signature = signatureOf(g.Inputs, g.Outputs, s.device == nil && o.CUDA.Graphs == nil)
+	g.Inputs, g.Outputs = s.inputs, s.outputs
 	live.Add(1)
 	if o.CUDA.Graphs != nil {
 		s.graphs = newGraphs(s, o.CUDA.Graphs)
@@ -125,7 +117,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		folder = filepath.Dir(s.graph.path)
 	}
 	o.graph = s.graph
-	options, gpu, err := o.build(folder, openDims(s.inputs) <= 1)
+	options, gpu, err := o.build(folder, openDims(s.graph.Inputs) <= 1)
 	if err != nil {
 		return err
 	}
@@ -175,35 +167,11 @@ func (s *Session) create(ctx context.Context, o Options) error {
 func (s *Session) agree() error {
 	var inputs, outputs C.size_t
 	err := take(C.clary_counts(s.session, &inputs, &outputs))
-	if err == nil && (int(inputs) != len(s.inputs) || int(outputs) != len(s.outputs)) {
+	if err == nil && (int(inputs) != len(s.graph.Inputs) || int(outputs) != len(s.graph.Outputs)) {
 		err = fmt.Errorf("it declares %d inputs and %d outputs, ONNX Runtime finds %d and %d",
-			len(s.inputs), len(s.outputs), inputs, outputs)
+			len(s.graph.Inputs), len(s.graph.Outputs), inputs, outputs)
 	}
 	return err
-}
-
-// cstrings returns the names of infos as an array of C strings, one allocation
-// in all.
-func cstrings(infos ...[]runtime.Info) **C.char {
-	const word = unsafe.Sizeof(uintptr(0))
-	var all []string
-	size := 0
-	for _, list := range infos {
-		for _, info := range list {
-			all = append(all, info.Name)
-			size += len(info.Name) + 1
-		}
-	}
-	head := len(all) * int(word)
-	block := C.malloc(C.size_t(head + size))
-	pointers := unsafe.Slice((**C.char)(block), len(all))
-	text := unsafe.Slice((*byte)(unsafe.Add(block, head)), size)
-	for i, name := range all {
-		pointers[i] = (*C.char)(unsafe.Pointer(&text[0]))
-		text[copy(text, name)] = 0
-		text = text[len(name)+1:]
-	}
-	return (**C.char)(block)
 }
 
 // Inputs describes what Run takes. It must not be changed.
@@ -231,40 +199,34 @@ func (s *Session) Close() error {
 	s.mu.Unlock()
 	<-s.ended
 
-	for _, c := range s.idle {
-		c.free()
-	}
-	s.idle = nil
 	if s.graphs != nil {
 		s.graphs.close()
 	}
+	s.leave()
 	if s.device != nil {
 		C.clary_device_free(s.device)
 		live.Add(-1)
 	}
 	err := s.binding.Destroy()
-	C.free(unsafe.Pointer(s.names))
 	live.Add(-1)
 	leave()
 	Trim()
 	return err
 }
 
-// acquire returns a call to run with; release takes it back.
-func (s *Session) acquire() (*call, error) {
+// acquire returns a call to run these inputs with; release takes it back.
+func (s *Session) acquire(in []runtime.Tensor) (*call, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil, runtime.ErrClosed
 	}
 	s.running++
-	if n := len(s.idle); n > 0 {
-		c := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		s.mu.Unlock()
+	s.mu.Unlock()
+	if c := s.idleCall(in); c != nil {
+		c.c.session = s.session
 		return c, nil
 	}
-	s.mu.Unlock()
 	c, err := newCall(s)
 	if err != nil {
 		s.release(nil)
@@ -273,10 +235,10 @@ func (s *Session) acquire() (*call, error) {
 }
 
 func (s *Session) release(c *call) {
-	s.mu.Lock()
 	if c != nil {
-		s.idle = append(s.idle, c)
+		s.keep(c)
 	}
+	s.mu.Lock()
 	if s.running--; s.closed && s.running == 0 {
 		close(s.ended)
 	}
