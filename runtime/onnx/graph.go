@@ -31,9 +31,10 @@ type Graph struct {
 	Size     int64    // bytes of the file and of its external data
 	Made     int64    // bytes of constants that the graph makes itself, such as ConstantOfShape's
 
-	path string
-	cuts []cut // the ZipMaps at its end
-	main protoField
+	path    string
+	cuts    []cut        // the ZipMaps at its end
+	forests []protoField // its TreeEnsembleClassifiers
+	main    protoField
 }
 
 // Read reads the ONNX file at path without its weights, holding a window of it

@@ -205,18 +205,23 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(file(slow().bytes()))
 	f.Add(file(classifier(nil).bytes()))
+	f.Add(file(woods(nil).bytes()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := newParser(newProtoReader(bytes.NewReader(b), int64(len(b))))
 		if p.model() != nil {
 			return
 		}
 		g, err := p.finish()
-		if err != nil || len(g.cuts) == 0 {
+		if err != nil {
+			return
+		}
+		edits, err := g.edits(bytes.NewReader(b), int64(len(b)))
+		if err != nil || len(edits) == 0 {
 			return
 		}
 		// What is cut from a graph that can be read leaves one that can.
 		var edited []byte
-		for _, s := range g.stretches(int64(len(b))) {
+		for _, s := range g.stretches(edits, int64(len(b))) {
 			if s.text == nil {
 				edited = append(edited, b[s.start:s.end]...)
 			}

@@ -44,9 +44,9 @@ type Options struct {
 	TensorRT  TensorRT
 	OpenVINO  OpenVINO
 
-	graph      *Graph // what is opened; Open sets it
-	keepZipMap bool   // leaves ZipMaps in place: the judge of the tests
-	bind       bool   // binds as on a GPU, whose memory is the CPU's: for tests without one
+	graph    *Graph // what is opened; Open sets it
+	unedited bool   // opens the file as it is: the judge of the tests
+	bind     bool   // binds as on a GPU, whose memory is the CPU's: for tests without one
 }
 
 var levels = map[string]ort.GraphOptimizationLevel{

@@ -176,7 +176,7 @@ func (p *parser) function(f protoField) error {
 }
 
 // node looks into a NodeProto's attributes for external data, and notes the
-// main graph's ZipMaps.
+// main graph's ZipMaps and forests.
 func (p *parser) node(f protoField, main bool) error {
 	op, ml := "", false
 	err := p.message(f, func(f protoField) (err error) {
@@ -190,8 +190,12 @@ func (p *parser) node(f protoField, main bool) error {
 		}
 		return err
 	})
-	if main && op == "ZipMap" && ml {
+	switch {
+	case !main || !ml:
+	case op == "ZipMap":
 		p.zipmaps = append(p.zipmaps, f)
+	case op == "TreeEnsembleClassifier":
+		p.g.forests = append(p.g.forests, f)
 	}
 	if err == nil && !ml {
 		err = p.maker(f, op)

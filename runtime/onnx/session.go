@@ -74,11 +74,11 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.keepZipMap {
+	if o.unedited {
 		for _, c := range g.cuts {
 			g.Outputs[c.output] = c.declared
 		}
-		g.cuts = nil
+		g.cuts, g.forests = nil, nil
 	}
 	s := &Session{graph: g, ended: make(chan struct{})}
 	if err := servable(g.Inputs, g.Outputs); err != nil {
@@ -112,8 +112,13 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 // create makes the ONNX Runtime session, from the file or, where something was
 // cut, from the edited graph.
 func (s *Session) create(ctx context.Context, o Options) error {
+	image, free, err := s.graph.edited()
+	if err != nil {
+		return err
+	}
+	defer free()
 	folder := ""
-	if len(s.graph.cuts) > 0 {
+	if image != nil {
 		folder = filepath.Dir(s.graph.path)
 	}
 	o.graph = s.graph
@@ -130,12 +135,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		s.binding, err = ort.NewDynamicAdvancedSession(s.graph.path, nil, nil, options)
 		return err
 	}
-	if len(s.graph.cuts) > 0 {
-		image, free, err := s.graph.edited()
-		if err != nil {
-			return err
-		}
-		defer free()
+	if image != nil {
 		load = func() (err error) {
 			s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(image, nil, nil, options)
 			return err

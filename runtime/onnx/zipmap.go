@@ -2,12 +2,8 @@ package onnx
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
-	"os"
 	"slices"
 	"strconv"
-	"syscall"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -147,81 +143,6 @@ func (p *parser) zipMap(f protoField) (z zipMap, err error) {
 	return z, err
 }
 
-// A stretch is a part of the edited file: of the original, or new.
-type stretch struct {
-	start, end int64 // of the original, if text is nil; else what text replaces
-	text       []byte
-}
-
-func (s stretch) size() int64 {
-	if s.text != nil {
-		return int64(len(s.text))
-	}
-	return s.end - s.start
-}
-
-// stretches lays out the edited file, whose original is size bytes long.
-func (g *Graph) stretches(size int64) []stretch {
-	var edits []stretch
-	for _, c := range g.cuts {
-		edits = append(edits,
-			stretch{c.node.tag, c.node.end, c.identity()},
-			stretch{c.decl.tag, c.decl.end, c.declaration()})
-	}
-	slices.SortFunc(edits, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
-	all := []stretch{{0, g.main.tag, nil}, {text: []byte{}}} // the second: the graph's header
-	at, graph := g.main.start, int64(0)
-	for _, e := range append(edits, stretch{start: g.main.end, end: g.main.end, text: []byte{}}) {
-		all = append(all, stretch{start: at, end: e.start}, e)
-		graph += e.start - at + e.size()
-		at = e.end
-	}
-	all[1].text = protowire.AppendVarint(protowire.AppendTag(nil, 7, protowire.BytesType), uint64(graph))
-	all = append(all, stretch{start: g.main.end, end: size})
-	if g.Opsets[""] == 0 { // Identity is ai.onnx's
-		all = append(all, stretch{text: message(8, number(2, identityOpset))})
-	}
-	return all
-}
-
-// edited returns the file with its cuts made, in memory outside the Go heap
-// that free gives back.
-func (g *Graph) edited() (image []byte, free func(), err error) {
-	f, err := os.Open(g.path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if st.Size() < g.main.end {
-		return nil, nil, errTruncated
-	}
-	stretches, size := g.stretches(st.Size()), int64(0)
-	for _, s := range stretches {
-		size += s.size()
-	}
-	image, err = syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %d bytes for the graph: %w", runtime.ErrMemory, size, err)
-	}
-	free = func() { syscall.Munmap(image) }
-	to := image
-	for _, s := range stretches {
-		n := copy(to, s.text)
-		if s.text == nil {
-			if n, err = f.ReadAt(to[:s.size()], s.start); err != nil {
-				free()
-				return nil, nil, err
-			}
-		}
-		to = to[n:]
-	}
-	return image, free, nil
-}
-
 // The opset whose Identity a graph of ai.onnx.ml alone is given: any would do.
 const identityOpset = 13
 
@@ -232,6 +153,12 @@ func message(num protowire.Number, content ...[]byte) []byte {
 
 func number(num protowire.Number, v int) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), uint64(v))
+}
+
+// edits put the Identity into the ZipMap's place, and the tensor into that of
+// the maps among the declarations.
+func (c cut) edits() []stretch {
+	return []stretch{{c.node.tag, c.node.end, c.identity()}, {c.decl.tag, c.decl.end, c.declaration()}}
 }
 
 // identity is the NodeProto that stands for the ZipMap.

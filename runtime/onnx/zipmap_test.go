@@ -118,7 +118,7 @@ func TestMapsAndTheTensorInTheirPlaceSayTheSame(t *testing.T) {
 	for _, model := range []string{"iris", "iris-names", "text"} {
 		t.Run(model, func(t *testing.T) {
 			path := filepath.Join(models, model, "model.onnx")
-			cut, kept := open1(t, path, Options{}), open1(t, path, Options{keepZipMap: true})
+			cut, kept := open1(t, path, Options{}), open1(t, path, Options{unedited: true})
 			in := []runtime.Tensor{tensor([]float32{5.1, 3.5, 1.4, 0.2, 7, 3.2, 4.7, 1.4}, 2, 4)}
 			if model == "text" {
 				in = []runtime.Tensor{tensor([]string{"Return an array of ones.", "Fit the estimator."}, 2, 1)}
