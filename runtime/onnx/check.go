@@ -30,13 +30,19 @@ func servable(inputs, outputs []runtime.Info) error {
 	return nil
 }
 
+// planned reports whether ONNX Runtime should plan a run's memory. It keeps a
+// plan for every combination of input shapes that it has met, and never forgets
+// one: with sequence lengths or image sizes beside the batch they grow without
+// bound. A plan saves up to a fifth of a small model's time; of a model of a few
+// operators it saves nothing, and where a thousand such are in turn cold it costs
+// a twentieth of the request to look it up.
+func (g *Graph) planned() bool {
+	const few = 6
+	return g.nodes > few && openDims(g.Inputs) <= 1
+}
+
 // openDims counts the dimensions that vary independently, as far as names
 // tell; first dimensions without a name are taken for one, the batch's.
-//
-// ONNX Runtime keeps a plan of a run's memory for every combination of input
-// shapes that it has met, and never forgets one. It is worth that (up to a
-// fifth of a small model's time) where only the batch varies; with sequence
-// lengths or image sizes on top, the plans grow without bound.
 func openDims(inputs []runtime.Info) int {
 	open := map[string]bool{}
 	for _, in := range inputs {

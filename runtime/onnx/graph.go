@@ -32,6 +32,7 @@ type Graph struct {
 	Made     int64    // bytes of constants that the graph makes itself, such as ConstantOfShape's
 
 	path    string
+	nodes   int          // all there are, also in functions and inside others
 	cuts    []cut        // the ZipMaps at its end
 	forests []protoField // its TreeEnsembleClassifiers
 	main    protoField

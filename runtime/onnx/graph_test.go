@@ -43,7 +43,7 @@ func TestReadFindsWhatTheFileSays(t *testing.T) {
 		Name: "graph", Producer: "trainer", ProducerVersion: "1.5", Domain: "org.acme", ModelVersion: 7, IRVersion: 10,
 		Opsets: map[string]int64{"": 21, "ai.onnx.ml": 3}, Doc: "a model",
 		Metadata: map[string]string{"classes": "a,b", "date": "today"},
-		Size:     int64(len(b)), path: path, main: got.main,
+		Size:     int64(len(b)), path: path, nodes: 1, main: got.main,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -130,5 +130,10 @@ func TestOpenDimensionsAreCounted(t *testing.T) {
 		if got := openDims(c.inputs); got != c.want {
 			t.Errorf("%v: %d, want %d", c.inputs, got, c.want)
 		}
+		for nodes, want := range map[int]bool{6: false, 7: c.want <= 1} {
+			if g := (&Graph{Inputs: c.inputs, nodes: nodes}); g.planned() != want {
+				t.Errorf("%v in %d nodes: planned is %t, want %t", c.inputs, nodes, !want, want)
+			}
+		}
 	}
 }

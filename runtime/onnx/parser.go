@@ -178,6 +178,7 @@ func (p *parser) function(f protoField) error {
 // node looks into a NodeProto's attributes for external data, and notes the
 // main graph's ZipMaps and forests.
 func (p *parser) node(f protoField, main bool) error {
+	p.g.nodes++
 	op, ml := "", false
 	err := p.message(f, func(f protoField) (err error) {
 		switch {

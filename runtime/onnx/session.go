@@ -122,7 +122,7 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		folder = filepath.Dir(s.graph.path)
 	}
 	o.graph = s.graph
-	options, gpu, err := o.build(folder, openDims(s.graph.Inputs) <= 1)
+	options, gpu, err := o.build(folder, s.graph.planned())
 	if err != nil {
 		return err
 	}
