@@ -56,43 +56,55 @@ func TestACallThatCannotMeetItsDeadlineIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := &linear{each: 5 * time.Millisecond}
-		s := wrap(t, batch.NewPool(1), slow, batch.Options{Rows: 64})
-		var group sync.WaitGroup
-		for range 8 {
-			group.Go(func() {
-				for range 20 {
-					if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
-						t.Error(err)
+	for name, c := range map[string]struct {
+		callers     int
+		second      time.Duration // what each row after the first takes
+		least, most int           // runs of two rows
+	}{
+		"a few callers":                {4, 5 * time.Millisecond, 0, 8},
+		"a crowd":                      {8, 5 * time.Millisecond, 60, 80},
+		"a crowd, and two rows slower": {8, 7 * time.Millisecond, 0, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := &linear{first: 5 * time.Millisecond, second: c.second}
+				s := wrap(t, batch.NewPool(1), slow, batch.Options{Rows: 64})
+				var group sync.WaitGroup
+				for range c.callers {
+					group.Go(func() {
+						for range 20 {
+							if _, err := s.Run(t.Context(), rows(1, 1), nil); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				group.Wait()
+				merged := 0
+				for _, n := range slow.sizes {
+					if n > 2 {
+						t.Errorf("a run of %d rows, which cost as much as alone", n)
+					}
+					if n == 2 {
+						merged++
 					}
 				}
+				if merged < c.least || merged > c.most {
+					t.Errorf("%d runs of two rows, want %d to %d", merged, c.least, c.most)
+				}
 			})
-		}
-		group.Wait()
-		merged := 0
-		for _, n := range slow.sizes {
-			if n > 2 {
-				t.Errorf("a run of %d rows, which cost as much as alone", n)
-			}
-			if n == 2 {
-				merged++
-			}
-		}
-		if merged > 8 {
-			t.Errorf("%d runs of two rows: a few show that they gain nothing", merged)
-		}
-	})
+		})
+	}
 }
 
-// linear is a model whose rows cost the same in any company.
+// linear is a model whose rows hardly gain from company.
 type linear struct {
 	model
-	each time.Duration
+	first, second time.Duration // what the first row takes, and each other
 }
 
 func (l *linear) Run(ctx context.Context, in, out []runtime.Tensor) ([]runtime.Tensor, error) {
-	time.Sleep(l.each * time.Duration(in[0].Shape[0]))
+	time.Sleep(l.first + l.second*time.Duration(in[0].Shape[0]-1))
 	return l.model.Run(ctx, in, out)
 }
 

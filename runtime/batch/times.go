@@ -93,6 +93,16 @@ func (t *table) worth(most int) int {
 	return most
 }
 
+// crowd is how many calls wait for each permit where it does not matter to any
+// of them in which order they are run, but only how many are in a second.
+const crowd = 4
+
+// pairs reports whether two rows take hardly longer together than one after
+// the other, as far as is known.
+func (t *table) pairs() bool {
+	return t[1].runs >= tries && t[1].least <= t[0].least*21/10
+}
+
 // due is when a call that comes now must have ended; zero is never.
 func (s *Session) due(ctx context.Context) time.Time {
 	at, ok := ctx.Deadline()
@@ -133,9 +143,14 @@ func (s *Session) late(c *call) error {
 }
 
 // most is how many rows the batch that c leads may have: as many as make it
-// faster, and no more than are expected to end in time where c itself is.
+// faster, and no more than are expected to end in time where c itself is. In a
+// crowd long runs are of two rows, which gain nothing in the model, but change
+// threads half as often.
 func (s *Session) most(c *call) int {
 	most := s.times.worth(s.options.Rows)
+	if most == 1 && s.options.Rows > 1 && len(s.waiting) >= crowd*s.pool.total && s.times.pairs() {
+		most = 2
+	}
 	if !c.due.IsZero() {
 		if left := time.Until(c.due); s.times.of(c.rows) <= left {
 			for most > c.rows && s.times.of(most) > left {
