@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claryhq/clary/runtime"
@@ -19,10 +20,10 @@ const (
 // An elastic is the wide session of a Session: opened when a lone caller has
 // been seen, closed when there was none for a while.
 type elastic struct {
-	open func(context.Context) (runtime.Session, error)
+	open  func(context.Context) (runtime.Session, error)
+	count atomic.Int32 // runs of a lone caller so far; set under mu
 
 	mu      sync.Mutex // guards what follows
-	count   int        // runs of a lone caller so far
 	used    bool       // by a run
 	session runtime.Session
 	since   time.Time
@@ -65,8 +66,7 @@ func (e *elastic) lone(took time.Duration) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.count++
-	if e.count < alikes || e.session != nil || e.opening || e.closed || time.Since(e.failed) < retrying {
+	if e.count.Add(1) < alikes || e.session != nil || e.opening || e.closed || time.Since(e.failed) < retrying {
 		return
 	}
 	e.opening = true
@@ -92,11 +92,11 @@ func (e *elastic) lone(took time.Duration) {
 
 // busy says that a caller was not alone.
 func (e *elastic) busy() {
-	if e.open == nil {
+	if e.count.Load() == 0 {
 		return
 	}
 	e.mu.Lock()
-	e.count = 0
+	e.count.Store(0)
 	e.mu.Unlock()
 }
 
@@ -112,7 +112,8 @@ func (e *elastic) expire() {
 		return
 	}
 	session := e.session
-	e.session, e.count = nil, 0
+	e.session = nil
+	e.count.Store(0)
 	e.ended.Go(func() { _ = session.Close() }) // without the lock; what it could say, nobody asked
 }
 

@@ -56,9 +56,12 @@ type Session struct {
 	listed  bool // in the pool's turns
 	lonely  int  // gatherings one after the other to which nobody came
 	stats   Stats
-	times   table
 
-	wide    elastic
+	wide elastic
+
+	// And these.
+	times table
+
 	outputs []runtime.Info
 	cuts    [][]cut // of each output
 }
@@ -186,18 +189,20 @@ func (s *Session) drop(w *call) {
 
 // alone runs one call, which has its permits.
 func (s *Session) alone(c *call, session runtime.Session, permits int, lone bool) ([]runtime.Tensor, error) {
-	began := time.Now()
+	var began time.Time
+	if lone {
+		began = time.Now()
+	}
 	out, err := s.run(session, c, permits)
-	took := time.Since(began)
 	if permits > 1 {
 		s.wide.give()
 	}
-	s.pool.release(s, permits)
 	if lone && err == nil {
-		s.wide.lone(took)
+		s.wide.lone(time.Since(began))
 	} else {
 		s.wide.busy()
 	}
+	s.pool.release(s, permits)
 	return out, err
 }
 

@@ -24,23 +24,22 @@ var live atomic.Int64
 // A Session is an opened ONNX file; it implements runtime.Session.
 type Session struct {
 	*signature
+	session *C.OrtSession
+	device  *C.clary_device // where bound runs have their memory; nil: they are not bound
+	graphs  *graphs         // nil: there are none
+	fresh   atomic.Bool     // no run on an accelerator has ended yet: the first loads more of its libraries
+
+	mu      sync.Mutex // guards these
+	running int
+	closed  bool
+	ended   chan struct{} // closed when closed and no longer running
+
 	graph   *Graph
 	binding *ort.DynamicAdvancedSession
-	session *C.OrtSession
 
 	accelerated bool // a provider that runs on a GPU is among the session's
 	index       int  // of that GPU
 	forced      bool // its memory is the CPU's: see Options.bind
-
-	device *C.clary_device // where bound runs have their memory; nil: they are not bound
-	graphs *graphs         // nil: there are none
-
-	fresh atomic.Bool // no run on an accelerator has ended yet: the first loads more of its libraries
-
-	mu      sync.Mutex // guards all below
-	running int
-	closed  bool
-	ended   chan struct{} // closed when closed and no longer running
 }
 
 var _ runtime.Session = (*Session)(nil)
