@@ -35,6 +35,9 @@ var forestIDs = [3]string{"class_treeids", "class_nodeids", "class_ids"}
 // where there is nothing to cut.
 func (f *forest) edits() ([]stretch, error) {
 	ok, err := f.read()
+	if ok && err == nil {
+		ok, err = f.worth()
+	}
 	if !ok || err != nil {
 		return nil, err
 	}
@@ -97,6 +100,25 @@ func (f *forest) read() (bool, error) {
 	return there && plain && classes > 2, err
 }
 
+// worth reports whether the weights are such as may be cut, an eighth of them
+// at least: what is kept is held in memory until the model is open.
+func (f *forest) worth() (bool, error) {
+	const least, most = 0x1p-126, math.MaxFloat32
+	weights, zeros, all := newNumbers(f.file, f.size, f.weight, 7), 0, 0
+	for ; ; all++ {
+		bits, more, err := weights.next()
+		if err != nil || !more {
+			return zeros > 0 && zeros >= all/8, err
+		}
+		switch w := math.Float32frombits(uint32(bits)); {
+		case w == 0:
+			zeros++
+		case !(w >= least && w <= most): // negative, or no ordinary number
+			return false, nil
+		}
+	}
+}
+
 // A leaves holds the weights that are kept, packed as the attributes want them.
 type leaves struct {
 	ids     [3][]byte
@@ -153,10 +175,6 @@ func (f *forest) keep() (*leaves, error) {
 				return nil, err // as many of each there must be: ONNX Runtime says so
 			}
 			w.ids[i] = id
-		}
-		const least, most = 0x1p-126, math.MaxFloat32
-		if more && w.value != 0 && !(w.value >= least && w.value <= most) {
-			return nil, nil // a negative weight, or one that is no ordinary number
 		}
 		if len(leaf) > 0 && (!more || leaf[0].ids[0] != w.ids[0] || leaf[0].ids[1] != w.ids[1]) {
 			kept.end(leaf)

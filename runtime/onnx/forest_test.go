@@ -133,6 +133,12 @@ func TestWeightsOfZeroAreCutFromForests(t *testing.T) {
 		"of two classes": {func(w *wood) {
 			w.classes, w.weights, w.labels = 2, w.weights[:woodTrees*3*2], intsAttribute("classlabels_int64s", 10, 20)
 		}, false, 0},
+		"with hardly a zero": {func(w *wood) {
+			for i := range w.weights[1:] {
+				w.weights[i+1] += 0.01
+			}
+			w.weights[0] = 0
+		}, false, 0},
 		"without a zero": {func(w *wood) {
 			for i := range w.weights {
 				w.weights[i] += 0.01

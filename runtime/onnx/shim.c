@@ -237,7 +237,6 @@ static OrtStatus *run_again(clary_call *c, OrtStatus *first) {
 }
 
 OrtStatus *clary_run(clary_call *c) {
-  for (int i = 0; i < 64; i++) __builtin_prefetch((const char *)c->session + 64 * i);
   OrtStatus *s = c->device != NULL ? copy_inputs(c) : make_inputs(c);
   if (s != NULL) {
     release(c, c->inputs, c->input_count);
