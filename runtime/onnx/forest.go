@@ -1,9 +1,12 @@
 package onnx
 
 import (
+	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -28,6 +31,9 @@ type forest struct {
 	ids    [3]protoField // class_treeids, class_nodeids and class_ids: of each weight
 	weight protoField    // class_weights
 }
+
+// errNamed ends the reading of an attribute of which the name is enough.
+var errNamed = errors.New("it has a name")
 
 var forestIDs = [3]string{"class_treeids", "class_nodeids", "class_ids"}
 
@@ -61,7 +67,9 @@ func (f *forest) read() (bool, error) {
 		err := r.fields(a.start, a.end, func(v protoField) (err error) {
 			switch {
 			case v.is(1):
-				name, err = r.text(v)
+				if name, err = r.text(v); err == nil && name != "post_transform" && !strings.HasPrefix(name, "classlabels_") {
+					err = errNamed // millions of values may follow
+				}
 			case v.is(4):
 				transform, err = r.text(v)
 			case v.is(9):
@@ -73,6 +81,9 @@ func (f *forest) read() (bool, error) {
 			}
 			return err
 		})
+		if err == errNamed {
+			err = nil
+		}
 		plain = plain && !slices.Contains(seen, name) // of two, who knows which counts
 		seen = append(seen, name)
 		switch name {
@@ -213,17 +224,35 @@ func (l *leaves) edits(f *forest) []stretch {
 type numbers struct {
 	r      *protoReader
 	num    protowire.Number
+	tag    byte // of a value that is not packed
 	at     int64
 	packed int64 // where the packed field ends that at is in; 0: it is in none
 	end    int64
 }
 
 func newNumbers(file io.ReaderAt, size int64, message protoField, num protowire.Number) *numbers {
-	return &numbers{r: newProtoReader(file, size), num: num, at: message.start, end: message.end}
+	n := &numbers{r: newProtoReader(file, size), num: num, tag: byte(num<<3) | byte(protowire.VarintType), at: message.start, end: message.end}
+	if num == 7 {
+		n.tag = byte(num<<3) | byte(protowire.Fixed32Type)
+	}
+	return n
 }
 
 // next returns the next value; there is false after the last.
 func (n *numbers) next() (v uint64, there bool, err error) {
+	// Nearly all are one behind the other, each with its tag.
+	if off := n.at - n.r.base; n.packed == 0 && off >= 0 && off+11 <= int64(len(n.r.buf)) && n.at+11 <= n.end && n.r.buf[off] == n.tag {
+		b, size := n.r.buf[off+1:off+11], 0
+		if n.num == 7 {
+			v, size = uint64(binary.LittleEndian.Uint32(b)), 4
+		} else {
+			v, size = protowire.ConsumeVarint(b)
+		}
+		if size > 0 {
+			n.at += 1 + int64(size)
+			return v, true, nil
+		}
+	}
 	for {
 		if n.at < n.packed {
 			v, err = n.value(n.packed)
