@@ -270,17 +270,17 @@ func (n *numbers) next() (v uint64, there bool, err error) {
 			n.at = after
 			continue
 		}
-		switch f.typ {
-		case protowire.VarintType:
+		switch {
+		case f.typ == protowire.VarintType && n.num != 7:
 			n.at = after
 			return f.value, true, nil
-		case protowire.Fixed32Type:
+		case f.typ == protowire.Fixed32Type && n.num == 7:
 			n.at = f.start
 			v, err = n.value(f.end)
 			return v, err == nil, err
-		case protowire.BytesType:
+		case f.typ == protowire.BytesType:
 			n.at, n.packed = f.start, f.end
-		default:
+		default: // protobuf ignores a field of another form
 			n.at = after
 		}
 	}
