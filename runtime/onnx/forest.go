@@ -37,8 +37,8 @@ var errNamed = errors.New("it has a name")
 
 var forestIDs = [3]string{"class_treeids", "class_nodeids", "class_ids"}
 
-// edits returns what replaces parts of the node, in the order of the file; nil
-// where there is nothing to cut.
+// edits returns what replaces parts of the node, in any order; nil where there
+// is nothing to cut.
 func (f *forest) edits() ([]stretch, error) {
 	ok, err := f.read()
 	if ok && err == nil {
