@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -66,4 +67,28 @@ func BenchmarkRunOneRow(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkForest compares our operator with ONNX Runtime's, in turn.
+func BenchmarkForest(b *testing.B) {
+	path := models + "/iris/model.onnx"
+	ours, theirs := open1(b, path, Options{}), open1(b, path, Options{unedited: true})
+	for _, rows := range []int{1, 64, 1024} {
+		in := []runtime.Tensor{tensor(make([]float32, rows*4), rows, 4)}
+		for i := range in[0].Data.([]float32) {
+			in[0].Data.([]float32)[i] = float32(i*2654435761%800) / 100
+		}
+		for name, s := range map[string]*Session{"ours": ours, "theirs": theirs} {
+			b.Run(fmt.Sprintf("%d rows/%s", rows, name), func(b *testing.B) {
+				defer reportCPU(b)()
+				var out []runtime.Tensor
+				for b.Loop() {
+					var err error
+					if out, err = s.Run(b.Context(), in, out); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

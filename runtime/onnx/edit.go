@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -26,22 +27,38 @@ func (s stretch) size() int64 {
 	return s.end - s.start
 }
 
+// An edition is the graph without what only costs when it is run.
+type edition struct {
+	image []byte   // the file, in memory outside the Go heap; nil: as it is
+	trees []*trees // of the forests in it
+}
+
+func (e *edition) free() {
+	if e.image != nil {
+		syscall.Munmap(e.image)
+		e.image = nil
+	}
+}
+
 // edits are what replaces parts of the main graph in file, of size bytes, in
-// order: of what only costs when it is run.
-func (g *Graph) edits(file io.ReaderAt, size int64) (edits []stretch, err error) {
+// order, and the forests that it then refers to.
+func (g *Graph) edits(ctx context.Context, file io.ReaderAt, size int64) (edits []stretch, all []*trees, err error) {
 	for _, c := range g.cuts {
 		edits = append(edits, c.edits()...)
 	}
-	for _, node := range g.forests {
-		f := forest{file: file, size: size, node: node}
-		some, err := f.edits()
+	for _, f := range g.forests {
+		f.file, f.size = file, size
+		t, err := f.plant(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		edits = append(edits, some...)
+		if t != nil {
+			edits = append(edits, f.edits(len(all))...)
+			all = append(all, t)
+		}
 	}
 	slices.SortFunc(edits, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
-	return edits, nil
+	return edits, all, nil
 }
 
 // stretches lays out the edited file, whose original is size bytes long.
@@ -55,54 +72,52 @@ func (g *Graph) stretches(edits []stretch, size int64) []stretch {
 	}
 	all[1].text = protowire.AppendVarint(protowire.AppendTag(nil, 7, protowire.BytesType), uint64(graph))
 	all = append(all, stretch{start: g.main.end, end: size})
-	if len(g.cuts) > 0 && g.Opsets[""] == 0 { // Identity is ai.onnx's
+	if _, there := g.Opsets[""]; !there { // Identity is ai.onnx's
 		all = append(all, stretch{text: message(8, number(2, identityOpset))})
 	}
-	return all
+	return append(all, stretch{text: message(8, message(1, []byte(ownDomain)), number(2, 1))})
 }
 
-// edited returns the file with its edits made, in memory outside the Go heap
-// that free gives back; nil, and a free that does nothing, where there are none.
-func (g *Graph) edited() (image []byte, free func(), err error) {
-	free = func() {}
+// edit makes the edition; the caller frees it.
+func (g *Graph) edit(ctx context.Context) (e *edition, err error) {
+	e = &edition{}
 	if len(g.cuts) == 0 && len(g.forests) == 0 {
-		return nil, free, nil
+		return e, nil
 	}
 	f, err := os.Open(g.path)
 	if err != nil {
-		return nil, nil, err
+		return e, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, nil, err
+		return e, err
 	}
 	if st.Size() < g.main.end {
-		return nil, nil, errTruncated
+		return e, errTruncated
 	}
-	edits, err := g.edits(f, st.Size())
+	edits, all, err := g.edits(ctx, f, st.Size())
 	if err != nil || len(edits) == 0 {
-		return nil, free, err
+		return e, err
 	}
 	stretches, size := g.stretches(edits, st.Size()), int64(0)
 	for _, s := range stretches {
 		size += s.size()
 	}
-	image, err = syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	image, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %d bytes for the graph: %w", runtime.ErrMemory, size, err)
+		return e, fmt.Errorf("%w: %d bytes for the graph: %w", runtime.ErrMemory, size, err)
 	}
-	free = func() { syscall.Munmap(image) }
-	to := image
+	e.image, e.trees = image, all
 	for _, s := range stretches {
-		n := copy(to, s.text)
+		n := copy(image, s.text)
 		if s.text == nil {
-			if n, err = f.ReadAt(to[:s.size()], s.start); err != nil {
-				free()
-				return nil, func() {}, err
+			if n, err = f.ReadAt(image[:s.size()], s.start); err != nil {
+				e.free()
+				return e, err
 			}
 		}
-		to = to[n:]
+		image = image[n:]
 	}
-	return image, free, nil
+	return e, nil
 }

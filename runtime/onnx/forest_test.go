@@ -2,6 +2,9 @@ package onnx
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,62 +15,89 @@ import (
 	"github.com/claryhq/clary/runtime"
 )
 
-// A wood is a forest in the making: trees of three leaves each on two features.
+// A wood is a TreeEnsembleClassifier in the making.
 type wood struct {
-	classes int
-	weights []float32 // of each leaf, classes in order
-	packed  bool
-	labels  []byte
-	more    [][]byte // attributes
+	ints   map[string][]int
+	floats map[string][]float32
+	modes  []string
+	packed bool
+	more   [][]byte // attributes: the labels, at first
 }
 
-const woodTrees = 30
+const woodTrees, woodFeatures = 30, 5
 
-// woods is a graph of a forest whose leaves speak for one class, or two; change
-// may alter it.
-func woods(change func(*wood)) graphSpec {
-	w := &wood{classes: 4, labels: intsAttribute("classlabels_int64s", 10, 20, 30, 40)}
+// grown is a wood of random trees as converters write them: each leaf has a
+// weight for every class, of which most are zero, and with two classes one for
+// the second alone, as class 0.
+func grown(classes int) *wood {
+	w := &wood{ints: map[string][]int{}, floats: map[string][]float32{}}
+	labels := make([]int, classes)
+	for i := range labels {
+		labels[i] = 10 * (i + 1)
+	}
+	w.more = [][]byte{intsAttribute("classlabels_int64s", labels...)}
 	r := rand.New(rand.NewPCG(1, 2))
-	w.weights = make([]float32, woodTrees*3*w.classes)
-	for leaf := 0; leaf < len(w.weights); leaf += w.classes {
-		w.weights[leaf+r.IntN(w.classes)] = 1.0 / woodTrees
-		w.weights[leaf+r.IntN(w.classes)] = r.Float32() / woodTrees
+	for tree := range woodTrees {
+		w.tree(r, tree, classes)
 	}
-	if change != nil {
-		change(w)
+	return w
+}
+
+func (w *wood) int(name string, v int) int {
+	w.ints[name] = append(w.ints[name], v)
+	return len(w.ints[name]) - 1
+}
+
+func (w *wood) tree(r *rand.Rand, tree, classes int) {
+	id := 0
+	var node func(depth int) int
+	node = func(depth int) int {
+		me := id
+		id++
+		w.int("nodes_treeids", tree)
+		w.int("nodes_nodeids", me)
+		w.int("nodes_featureids", r.IntN(woodFeatures))
+		yes, no := w.int("nodes_truenodeids", 0), w.int("nodes_falsenodeids", 0)
+		w.floats["nodes_values"] = append(w.floats["nodes_values"], r.Float32())
+		if depth > 0 && r.IntN(depth+2) > 1 || depth > 8 {
+			w.modes = append(w.modes, "LEAF")
+			w.leaf(r, tree, me, classes)
+			return me
+		}
+		w.modes = append(w.modes, "BRANCH_LEQ")
+		left := node(depth + 1)
+		right := node(depth + 1)
+		w.ints["nodes_truenodeids"][yes], w.ints["nodes_falsenodeids"][no] = left, right
+		return me
 	}
-	return graphSpec{
-		nodes:  messages(op("ai.onnx.ml", "TreeEnsembleClassifier", names("x"), names("label", "scores"), w.attributes()...)),
-		inputs: messages(info("x", runtime.Float32, nil, 2)), outputs: messages(info("label", runtime.Int64, nil), info("scores", runtime.Float32, nil, w.classes)),
+	node(0)
+}
+
+func (w *wood) leaf(r *rand.Rand, tree, node, classes int) {
+	if classes == 2 {
+		w.vote(tree, node, 0, float32(r.IntN(3))*r.Float32()/woodTrees)
+		return
 	}
+	weights := make([]float32, classes)
+	weights[r.IntN(classes)] = 1.0 / woodTrees
+	if r.IntN(2) > 0 {
+		weights[r.IntN(classes)] = r.Float32() / woodTrees
+	}
+	for class, v := range weights {
+		w.vote(tree, node, class, v)
+	}
+}
+
+func (w *wood) vote(tree, node, class int, weight float32) {
+	w.int("class_treeids", tree)
+	w.int("class_nodeids", node)
+	w.int("class_ids", class)
+	w.floats["class_weights"] = append(w.floats["class_weights"], weight)
 }
 
 func (w *wood) attributes() [][]byte {
-	ints, floats, modes := map[string][]int{}, map[string][]float32{}, []string(nil)
-	node := func(tree, id, feature int, value float32, yes, no int, mode string) {
-		for name, v := range map[string]int{"nodes_treeids": tree, "nodes_nodeids": id, "nodes_featureids": feature, "nodes_truenodeids": yes, "nodes_falsenodeids": no} {
-			ints[name] = append(ints[name], v)
-		}
-		floats["nodes_values"] = append(floats["nodes_values"], value)
-		modes = append(modes, mode)
-	}
-	r := rand.New(rand.NewPCG(3, 4))
-	for tree := range woodTrees {
-		node(tree, 0, r.IntN(2), r.Float32(), 1, 2, "BRANCH_LEQ")
-		node(tree, 1, 0, 0, 0, 0, "LEAF")
-		node(tree, 2, r.IntN(2), r.Float32(), 3, 4, "BRANCH_LEQ")
-		node(tree, 3, 0, 0, 0, 0, "LEAF")
-		node(tree, 4, 0, 0, 0, 0, "LEAF")
-		for leaf, id := range []int{1, 3, 4} {
-			for class := range w.classes {
-				ints["class_treeids"], ints["class_nodeids"] = append(ints["class_treeids"], tree), append(ints["class_nodeids"], id)
-				ints["class_ids"] = append(ints["class_ids"], class)
-				floats["class_weights"] = append(floats["class_weights"], w.weights[(tree*3+leaf)*w.classes+class])
-			}
-		}
-	}
-	all := append([][]byte{stringsAttribute("nodes_modes", modes...), w.labels}, w.more...)
-	for name, v := range ints {
+	all := append([][]byte{stringsAttribute("nodes_modes", w.modes...)}, w.more...)
+	for name, v := range w.ints {
 		if !w.packed {
 			all = append(all, intsAttribute(name, v...))
 			continue
@@ -78,7 +108,7 @@ func (w *wood) attributes() [][]byte {
 		}
 		all = append(all, attribute(name, 7, message(8, b)))
 	}
-	for name, v := range floats {
+	for name, v := range w.floats {
 		a := attribute(name, 6)
 		for i := range v {
 			if !w.packed {
@@ -93,141 +123,239 @@ func (w *wood) attributes() [][]byte {
 	return all
 }
 
-func TestWeightsOfZeroAreCutFromForests(t *testing.T) {
-	zeros := func(w *wood) (n int) {
-		for _, v := range w.weights {
-			if v == 0 {
-				n++
-			}
-		}
-		return n
+// graph is a classifier of rows that is this wood, with its labels' Cast.
+func (w *wood) graph() graphSpec {
+	return graphSpec{
+		nodes: messages(op("ai.onnx.ml", "TreeEnsembleClassifier", names("x"), names("made", "scores"), w.attributes()...),
+			op("", "Cast", names("made"), names("label"), intAttribute("to", int(runtime.Int64)))),
+		inputs: messages(info("x", runtime.Float32, nil, woodFeatures)), outputs: messages(info("label", runtime.Int64, nil), info("scores", runtime.Float32, nil, nil)),
 	}
-	softmax := append(attribute("post_transform", 3), message(4, []byte("SOFTMAX"))...)
+}
+
+// planted reports how many forests of a file become our operator.
+func planted(t *testing.T, path string) int {
+	t.Helper()
+	g, err := Read(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := g.edit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.free()
+	return len(e.trees)
+}
+
+// A forest whose trees and votes are as the operator has them becomes one, any
+// other is left to ONNX Runtime; the answers are the same bits either way.
+func TestForests(t *testing.T) {
+	transform := func(name string) []byte { return append(attribute("post_transform", 3), message(4, []byte(name))...) }
+	weight := func(v float32) func(*wood) { return func(w *wood) { w.floats["class_weights"][5] = v } }
+	type change = func(*wood)
 	for name, c := range map[string]struct {
-		change func(*wood)
-		cut    bool
-		stay   int // of the zeros
+		classes int
+		change  change
+		ours    bool
 	}{
-		"as converters write it": {nil, true, 0},
-		"packed":                 {func(w *wood) { w.packed = true }, true, 0},
-		"with a transform of nothing": {func(w *wood) {
-			w.more = [][]byte{append(attribute("post_transform", 3), message(4, []byte("NONE"))...)}
-		}, true, 0},
-		"with a leaf of nothing": {func(w *wood) {
-			clear(w.weights[8:12])
-		}, true, 4},
-		"with zeros below zero": {func(w *wood) {
-			for i, v := range w.weights {
+		"as converters write it": {4, nil, true},
+		"of two classes":         {2, nil, true},
+		"packed":                 {4, func(w *wood) { w.packed = true }, true},
+		"transformed by nothing": {4, func(w *wood) { w.more = append(w.more, transform("NONE")) }, true},
+		"with hit rates":         {4, func(w *wood) { w.floats["nodes_hitrates"] = make([]float32, len(w.modes)) }, true},
+		"of nothing missing":     {4, func(w *wood) { w.ints["nodes_missing_value_tracks_true"] = make([]int, len(w.modes)) }, true},
+		"with zeros below zero": {4, func(w *wood) {
+			for i, v := range w.floats["class_weights"] {
 				if v == 0 {
-					w.weights[i] = float32(math.Copysign(0, -1))
+					w.floats["class_weights"][i] = float32(math.Copysign(0, -1))
 				}
 			}
-		}, true, 0},
-		"with a negative weight": {func(w *wood) { w.weights[5] = -0.25 }, false, 0},
-		"with a subnormal":       {func(w *wood) { w.weights[5] = 1e-40 }, false, 0},
-		"with NaN":               {func(w *wood) { w.weights[5] = float32(math.NaN()) }, false, 0},
-		"transformed":            {func(w *wood) { w.more = [][]byte{softmax} }, false, 0},
-		"with base values": {func(w *wood) {
-			w.more = [][]byte{attribute("base_values", 6, message(7, runtime.Bytes([]float32{0, 0.5, 0, 0})))}
-		}, false, 0},
-		"of two classes": {func(w *wood) {
-			w.classes, w.weights, w.labels = 2, w.weights[:woodTrees*3*2], intsAttribute("classlabels_int64s", 10, 20)
-		}, false, 0},
-		"with hardly a zero": {func(w *wood) {
-			for i := range w.weights[1:] {
-				w.weights[i+1] += 0.01
+		}, true},
+		"of three hundred":        {300, nil, true},
+		"of NaN":                  {4, func(w *wood) { w.floats["nodes_values"][0] = float32(math.NaN()) }, true},
+		"with a negative weight":  {4, weight(-0.25), false},
+		"with a subnormal weight": {4, weight(1e-40), false},
+		"with a weight of NaN":    {4, weight(float32(math.NaN())), false},
+		"with a missing value": {4, func(w *wood) {
+			w.ints["nodes_missing_value_tracks_true"] = append(make([]int, len(w.modes)-1), 1)
+		}, false},
+		"transformed": {4, func(w *wood) { w.more = append(w.more, transform("SOFTMAX")) }, false},
+		"with base values": {4, func(w *wood) {
+			w.more = append(w.more, attribute("base_values", 6, message(7, runtime.Bytes([]float32{0, 0.5, 0, 0}))))
+		}, false},
+		"with another question":              {4, func(w *wood) { w.modes[slices.Index(w.modes, "BRANCH_LEQ")] = "BRANCH_LT" }, false},
+		"of two classes with votes for both": {2, func(w *wood) { w.ints["class_ids"][3] = 1 }, false},
+		"of two classes with votes for class 1": {2, func(w *wood) {
+			for i := range w.ints["class_ids"] {
+				w.ints["class_ids"][i] = 1
 			}
-			w.weights[0] = 0
-		}, false, 0},
-		"without a zero": {func(w *wood) {
-			for i := range w.weights {
-				w.weights[i] += 0.01
+		}, false},
+		"with classes in no order": {4, func(w *wood) { w.ints["class_ids"][0], w.ints["class_ids"][1] = 1, 0 }, false},
+		"with a leaf for nobody":   {4, func(w *wood) { clear(w.floats["class_weights"][8:12]) }, false},
+		"with a leaf of two groups": {4, func(w *wood) {
+			n := w.ints["class_nodeids"]
+			n[3], n[4] = n[4], n[3]
+		}, false},
+		"with trees in no order": {4, func(w *wood) {
+			for _, name := range []string{"nodes_treeids", "class_treeids"} {
+				for i, tree := range w.ints[name] {
+					w.ints[name][i] = woodTrees - tree
+				}
 			}
-		}, false, 0},
+		}, false},
+		"with nodes that count from one": {4, func(w *wood) {
+			for name, of := range w.ints {
+				if name == "nodes_nodeids" || name == "class_nodeids" || name == "nodes_truenodeids" || name == "nodes_falsenodeids" {
+					for i := range of {
+						of[i]++
+					}
+				}
+			}
+		}, false},
+		"with a node that nothing leads to": {4, func(w *wood) {
+			w.ints["nodes_truenodeids"][0] = w.ints["nodes_falsenodeids"][0]
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var made *wood
-			g := woods(func(w *wood) {
-				if c.change != nil {
-					c.change(w)
-				}
-				made = w
-			})
-			path := write(t, file(g.bytes()))
-			read, err := Read(path, "")
-			if err != nil {
-				t.Fatal(err)
+			w := grown(c.classes)
+			if c.change != nil {
+				c.change(w)
 			}
-			image, free, err := read.edited()
-			if err != nil {
-				t.Fatal(err)
+			path := write(t, file(w.graph().bytes()))
+			if n := planted(t, path); (n == 1) != c.ours {
+				t.Fatalf("%d forests are ours, want %t", n, c.ours)
 			}
-			defer free()
-			if (image != nil) != c.cut {
-				t.Fatalf("cut: %t, want %t", image != nil, c.cut)
-			}
-			if c.cut {
-				if left, want := weightsIn(t, image), len(made.weights)-zeros(made)+c.stay; left != want {
-					t.Errorf("%d weights are left of %d, want %d", left, len(made.weights), want)
-				}
-			}
-			sameScores(t, open1(t, path, Options{}), open1(t, path, Options{unedited: true}))
+			sameScores(t, path, c.ours)
 		})
 	}
 }
 
-// weightsIn counts the weights of the forest in a file, each of which must
-// have its ids, and none of which could be cut.
-func weightsIn(t *testing.T, b []byte) (n int) {
+// sameScores runs a model as it is and as it is opened, with numbers of rows
+// that the operator goes about in different ways, and fails where a bit of their
+// outputs differs. Ours adds up in one order with any number of threads, which
+// ONNX Runtime's does not.
+func sameScores(t *testing.T, path string, ours bool) {
 	t.Helper()
-	p := newParser(newProtoReader(bytes.NewReader(b), int64(len(b))))
-	if err := p.model(); err != nil || len(p.g.forests) != 1 {
-		t.Fatalf("%d forests, %v", len(p.g.forests), err)
+	judge, opened := open1(t, path, Options{unedited: true}), []*Session{open1(t, path, Options{})}
+	if ours {
+		opened = append(opened, open1(t, path, Options{IntraOp: 2}))
 	}
-	f := forest{file: bytes.NewReader(b), size: int64(len(b)), node: p.g.forests[0]}
-	if edits, err := f.edits(); edits != nil || err != nil {
-		t.Fatalf("what is cut already: %d edits, %v", len(edits), err)
-	}
-	var counts [4]int
-	for i, field := range append(f.ids[:], f.weight) {
-		num := protowire.Number(8)
-		if i == 3 {
-			num = 7
+	r := rand.New(rand.NewPCG(5, 6))
+	value := func() float32 {
+		if r.IntN(50) == 0 {
+			return float32([]float64{math.NaN(), math.Inf(1), math.Inf(-1), 0}[r.IntN(4)])
 		}
-		for values := newNumbers(f.file, f.size, field, num); ; counts[i]++ {
-			if _, there, err := values.next(); err != nil {
-				t.Fatal(err)
-			} else if !there {
-				break
+		return r.Float32()
+	}
+	for _, rows := range []int{1, 1, 1, 1, 1, 1, 0, 2, 7, 8, 9, 63, 64, 65, 200, 1000} {
+		x := make([]float32, rows*woodFeatures)
+		for i := range x {
+			x[i] = value()
+		}
+		in := tensor(x, rows, woodFeatures)
+		want := run1(t, judge, in)
+		for _, s := range opened {
+			got := run1(t, s, in)
+			for i := range want {
+				if !slices.Equal(got[i].Shape, want[i].Shape) || !same(got[i].Data, want[i].Data) {
+					t.Fatalf("%s of %d rows: %.200s, want %.200s", want[i].Name, rows, fmt.Sprint(got[i].Data), fmt.Sprint(want[i].Data))
+				}
 			}
 		}
 	}
-	if slices.Min(counts[:]) != slices.Max(counts[:]) {
-		t.Fatalf("%v ids and weights", counts)
-	}
-	return counts[3]
 }
 
-// sameScores runs both with a thousand rows, one at a time and all together,
-// and fails where a bit of their outputs differs.
-func sameScores(t *testing.T, a, b *Session) {
-	t.Helper()
-	r := rand.New(rand.NewPCG(5, 6))
-	rows := make([]float32, 2000)
-	for i := range rows {
-		rows[i] = r.Float32()
+func same(a, b any) bool {
+	if s, ok := a.([]string); ok {
+		return slices.Equal(s, b.([]string))
 	}
-	compare := func(in runtime.Tensor) {
-		t.Helper()
-		x, y := run1(t, a, in), run1(t, b, in)
-		for i := range x {
-			if !slices.Equal(x[i].Shape, y[i].Shape) || !bytes.Equal(runtime.Bytes(x[i].Data), runtime.Bytes(y[i].Data)) {
-				t.Fatalf("%s of %v: %v, want %v", x[i].Name, in.Data, x[i].Data, y[i].Data)
-			}
+	return bytes.Equal(runtime.Bytes(a), runtime.Bytes(b))
+}
+
+func TestForestsOfNames(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		ours  bool
+	}{
+		{[]string{"setosa", "", "virginica"}, true},
+		{[]string{"no", "yes"}, true},
+		{[]string{"a\x00b", "b", "c"}, false},
+	} {
+		w := grown(len(c.names))
+		w.more = [][]byte{stringsAttribute("classlabels_strings", c.names...)}
+		g := w.graph()
+		g.nodes = messages(op("ai.onnx.ml", "TreeEnsembleClassifier", names("x"), names("label", "scores"), w.attributes()...))
+		g.outputs[0] = info("label", runtime.String, nil)
+		path := write(t, file(g.bytes()))
+		if n := planted(t, path); (n == 1) != c.ours {
+			t.Errorf("%q: %d forests are ours, want %t", c.names, n, c.ours)
 		}
+		sameScores(t, path, c.ours)
 	}
-	compare(tensor(rows, 1000, 2))
-	for i := 0; i < len(rows); i += 2 {
-		compare(tensor(rows[i:i+2], 1, 2))
+}
+
+// Only what is given float32 for sure becomes ours, and nothing where the file
+// has operators of our domain's name.
+func TestWhichForestsAreOurs(t *testing.T) {
+	scaled := func(g *graphSpec, by ...[]byte) {
+		w := grown(3)
+		g.nodes = append(by, op("ai.onnx.ml", "TreeEnsembleClassifier", names("scaled"), names("label", "scores"), w.attributes()...))
+	}
+	scaler := op("ai.onnx.ml", "Scaler", names("x"), names("half"), attribute("offset", 6, message(7, runtime.Bytes([]float32{0.5}))), attribute("scale", 6, message(7, runtime.Bytes([]float32{2}))))
+	for name, c := range map[string]struct {
+		change func(*graphSpec)
+		extra  []byte
+		ours   int
+	}{
+		"behind a Scaler": {func(g *graphSpec) { scaled(g, scaler, op("", "Identity", names("half"), names("scaled"))) }, nil, 1},
+		"two of them": {func(g *graphSpec) {
+			g.nodes = append(g.nodes, op("ai.onnx.ml", "TreeEnsembleClassifier", names("x"), names("second", "more"), grown(2).attributes()...))
+			g.outputs = append(g.outputs, info("second", runtime.Int64, nil), info("more", runtime.Float32, nil, 2))
+		}, nil, 2},
+		"behind a float": {func(g *graphSpec) {
+			scaled(g, op("", "Cast", names("x"), names("scaled"), intAttribute("to", int(runtime.Float32))))
+			g.inputs = messages(info("x", runtime.Float32, nil, woodFeatures))
+		}, nil, 1},
+		"behind what is not known":     {func(g *graphSpec) { scaled(g, op("", "Abs", names("x"), names("scaled"))) }, nil, 0},
+		"with an import of our domain": {func(g *graphSpec) {}, message(8, message(1, []byte(ownDomain)), number(2, 1)), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := grown(3).graph()
+			c.change(&g)
+			path := write(t, file(g.bytes(), c.extra))
+			if n := planted(t, path); n != c.ours {
+				t.Fatalf("%d forests are ours, want %d", n, c.ours)
+			}
+			sameScores(t, path, c.ours > 0)
+		})
+	}
+	g := grown(3).graph()
+	g.inputs = messages(info("x", runtime.Float64, nil, woodFeatures))
+	if n := planted(t, write(t, file(g.bytes()))); n != 0 {
+		t.Error("a forest of doubles is ours")
+	}
+}
+
+func TestARowTooShortForAForest(t *testing.T) {
+	w := grown(3)
+	g := w.graph()
+	g.inputs = messages(info("x", runtime.Float32, nil, nil))
+	s := opened(t, g, Options{})
+	if _, err := s.Run(t.Context(), []runtime.Tensor{tensor(make([]float32, 8), 2, 4)}, nil); !errors.Is(err, runtime.ErrInput) {
+		t.Errorf("4 values for 5 features: %v, want one of the input's", err)
+	}
+	run1(t, s, tensor(make([]float32, 10), 2, 5))
+}
+
+func TestOpeningAForestIsCancelled(t *testing.T) {
+	path := write(t, file(grown(3).graph().bytes()))
+	g, err := Read(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.edit(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that it was cancelled", err)
 	}
 }

@@ -32,9 +32,9 @@ type Graph struct {
 	Made     int64    // bytes of constants that the graph makes itself, such as ConstantOfShape's
 
 	path    string
-	nodes   int          // all there are, also in functions and inside others
-	cuts    []cut        // the ZipMaps at its end
-	forests []protoField // its TreeEnsembleClassifiers
+	nodes   int      // all there are, also in functions and inside others
+	cuts    []cut    // the ZipMaps at its end
+	forests []forest // that may become an operator of our own
 	main    protoField
 }
 
@@ -104,6 +104,9 @@ func (p *parser) finish() (*Graph, error) {
 	g.cuts, err = p.cuts()
 	for _, c := range g.cuts {
 		g.Outputs[c.output] = c.info
+	}
+	if err == nil {
+		g.forests, err = p.forests()
 	}
 	return g, err
 }

@@ -205,7 +205,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(file(slow().bytes()))
 	f.Add(file(classifier(nil).bytes()))
-	f.Add(file(woods(nil).bytes()))
+	f.Add(file(grown(3).graph().bytes()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := newParser(newProtoReader(bytes.NewReader(b), int64(len(b))))
 		if p.model() != nil {
@@ -215,7 +215,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		edits, err := g.edits(bytes.NewReader(b), int64(len(b)))
+		edits, _, err := g.edits(t.Context(), bytes.NewReader(b), int64(len(b)))
 		if err != nil || len(edits) == 0 {
 			return
 		}

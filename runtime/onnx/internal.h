@@ -12,7 +12,8 @@ extern OrtAllocator *allocator; // the library's own; never freed
 
 #define ORT(name) ((name##Fn)api[slot_##name])
 
-enum { device_allocator = 0, mem_type_default = 0, mem_type_cpu_output = -1, device_gpu = 1, device_memory = 0, code_fail = 1 };
+enum { device_allocator = 0, mem_type_default = 0, mem_type_cpu_output = -1, device_gpu = 1, device_memory = 0, code_fail = 1, code_invalid_argument = 2,
+       type_float = 1, type_int64 = 7, type_string = 8, alignment = 64 };
 
 // release drops the values of v that are not the call's own.
 void release(clary_call *c, clary_value *v, size_t n);

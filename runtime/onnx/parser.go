@@ -19,6 +19,7 @@ type parser struct {
 	locations    []string // of external data, as written, each once
 	seen         map[string]bool
 	zipmaps      []protoField // the main graph's ZipMap nodes
+	trees        int          // how many TreeEnsembleClassifiers it has
 	made         made
 }
 
@@ -196,7 +197,7 @@ func (p *parser) node(f protoField, main bool) error {
 	case op == "ZipMap":
 		p.zipmaps = append(p.zipmaps, f)
 	case op == "TreeEnsembleClassifier":
-		p.g.forests = append(p.g.forests, f)
+		p.trees++
 	}
 	if err == nil && !ml {
 		err = p.maker(f, op)

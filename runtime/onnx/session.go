@@ -1,7 +1,7 @@
 package onnx
 
 // #include <stdlib.h>
-// #include "shim.h"
+// #include "forest.h"
 import "C"
 
 import (
@@ -36,6 +36,7 @@ type Session struct {
 
 	graph   *Graph
 	binding *ort.DynamicAdvancedSession
+	forests *C.clary_forests // NULL: it has none
 
 	accelerated bool // a provider that runs on a GPU is among the session's
 	index       int  // of that GPU
@@ -89,6 +90,7 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 		}
 	}
 	if err := s.create(ctx, o); err != nil {
+		C.clary_forests_free(s.forests)
 		switch {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("onnx: opening %s: %w", path, context.Cause(ctx))
@@ -111,13 +113,13 @@ func open(ctx context.Context, path string, o Options) (*Session, error) {
 // create makes the ONNX Runtime session, from the file or, where something was
 // cut, from the edited graph.
 func (s *Session) create(ctx context.Context, o Options) error {
-	image, free, err := s.graph.edited()
+	edition, err := s.graph.edit(ctx)
 	if err != nil {
 		return err
 	}
-	defer free()
+	defer edition.free()
 	folder := ""
-	if image != nil {
+	if edition.image != nil {
 		folder = filepath.Dir(s.graph.path)
 	}
 	o.graph = s.graph
@@ -127,6 +129,9 @@ func (s *Session) create(ctx context.Context, o Options) error {
 	}
 	defer options.Destroy()
 	native, _ := pointers(options, nil)
+	if err := s.plant(edition.trees, native); err != nil {
+		return err
+	}
 	cancel := newCanceller(func() { take(C.clary_cancel_load(native)) })
 	cancel.watch(ctx)
 	defer cancel.join()
@@ -134,9 +139,9 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		s.binding, err = ort.NewDynamicAdvancedSession(s.graph.path, nil, nil, options)
 		return err
 	}
-	if image != nil {
+	if edition.image != nil {
 		load = func() (err error) {
-			s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(image, nil, nil, options)
+			s.binding, err = ort.NewDynamicAdvancedSessionWithONNXData(edition.image, nil, nil, options)
 			return err
 		}
 	}
@@ -160,6 +165,22 @@ func (s *Session) create(ctx context.Context, o Options) error {
 		s.binding.Destroy()
 	}
 	return err
+}
+
+// plant gives the session that native makes the forests that it refers to.
+func (s *Session) plant(all []*trees, native *C.OrtSessionOptions) error {
+	if len(all) == 0 {
+		return nil
+	}
+	if s.forests = C.clary_forests_new(C.size_t(len(all))); s.forests == nil {
+		return runtime.ErrMemory
+	}
+	for i, t := range all {
+		if err := t.native(s.forests, i); err != nil {
+			return err
+		}
+	}
+	return take(C.clary_forests_offer(s.forests, native))
 }
 
 // agree checks that ONNX Runtime sees as many inputs and outputs as we do.
@@ -207,6 +228,7 @@ func (s *Session) Close() error {
 		live.Add(-1)
 	}
 	err := s.binding.Destroy()
+	C.clary_forests_free(s.forests)
 	live.Add(-1)
 	leave()
 	Trim()

@@ -13,7 +13,7 @@ typedef struct {
 } api_base;
 
 enum { log_fatal = 4 };
-enum { kind_tensor = 1, type_string = 8, alignment = 64 };
+enum { kind_tensor = 1 };
 
 const function *api;
 OrtMemoryInfo *memory;

@@ -21,6 +21,10 @@ typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtValue OrtValue;
 typedef struct OrtIoBinding OrtIoBinding;
+typedef struct OrtCustomOp OrtCustomOp;
+typedef struct OrtCustomOpDomain OrtCustomOpDomain;
+typedef struct OrtKernelInfo OrtKernelInfo;
+typedef struct OrtKernelContext OrtKernelContext;
 typedef struct OrtKeyValuePairs OrtKeyValuePairs;
 
 #define ORT_SLOTS(X)                                                                           \
@@ -30,6 +34,9 @@ typedef struct OrtKeyValuePairs OrtKeyValuePairs;
   X(9, Run, OrtStatus *,                                                                       \
     (OrtSession *, const OrtRunOptions *, const char *const *, const OrtValue *const *, size_t, \
      const char *const *, size_t, OrtValue **))                                                \
+  X(26, CreateCustomOpDomain, OrtStatus *, (const char *, OrtCustomOpDomain **))               \
+  X(27, CustomOpDomain_Add, OrtStatus *, (OrtCustomOpDomain *, const OrtCustomOp *))           \
+  X(28, AddCustomOpDomain, OrtStatus *, (OrtSessionOptions *, OrtCustomOpDomain *))            \
   X(30, SessionGetInputCount, OrtStatus *, (const OrtSession *, size_t *))                     \
   X(31, SessionGetOutputCount, OrtStatus *, (const OrtSession *, size_t *))                    \
   X(39, CreateRunOptions, OrtStatus *, (OrtRunOptions **))                                     \
@@ -40,6 +47,8 @@ typedef struct OrtKeyValuePairs OrtKeyValuePairs;
     (OrtAllocator *, const int64_t *, size_t, unsigned, OrtValue **))                          \
   X(49, CreateTensorWithDataAsOrtValue, OrtStatus *,                                           \
     (const OrtMemoryInfo *, void *, size_t, const int64_t *, size_t, unsigned, OrtValue **))   \
+  X(51, GetTensorMutableData, OrtStatus *, (OrtValue *, void **))                              \
+  X(52, FillStringTensor, OrtStatus *, (OrtValue *, const char *const *, size_t))              \
   X(53, GetStringTensorDataLength, OrtStatus *, (const OrtValue *, size_t *))                  \
   X(54, GetStringTensorContent, OrtStatus *,                                                   \
     (const OrtValue *, void *, size_t, size_t *, size_t))                                      \
@@ -51,10 +60,15 @@ typedef struct OrtKeyValuePairs OrtKeyValuePairs;
   X(78, GetAllocatorWithDefaultOptions, OrtStatus *, (OrtAllocator **))                        \
   X(80, GetValue, OrtStatus *, (const OrtValue *, int, OrtAllocator *, OrtValue **))           \
   X(81, GetValueCount, OrtStatus *, (const OrtValue *, size_t *))                              \
+  X(86, KernelInfoGetAttribute_int64, OrtStatus *, (const OrtKernelInfo *, const char *, int64_t *)) \
+  X(90, KernelContext_GetInput, OrtStatus *, (const OrtKernelContext *, size_t, const OrtValue **)) \
+  X(91, KernelContext_GetOutput, OrtStatus *,                                                  \
+    (OrtKernelContext *, size_t, const int64_t *, size_t, OrtValue **))                        \
   X(93, ReleaseStatus, void, (OrtStatus *))                                                    \
   X(94, ReleaseMemoryInfo, void, (OrtMemoryInfo *))                                            \
   X(96, ReleaseValue, void, (OrtValue *))                                                      \
   X(97, ReleaseRunOptions, void, (OrtRunOptions *))                                            \
+  X(101, ReleaseCustomOpDomain, void, (OrtCustomOpDomain *))                                   \
   X(125, GetAvailableProviders, OrtStatus *, (char ***, int *))                                \
   X(126, ReleaseAvailableProviders, OrtStatus *, (char **, int))                               \
   X(131, CreateAllocator, OrtStatus *, (const OrtSession *, const OrtMemoryInfo *, OrtAllocator **)) \
@@ -71,6 +85,8 @@ typedef struct OrtKeyValuePairs OrtKeyValuePairs;
   X(165, AddRunConfigEntry, OrtStatus *, (OrtRunOptions *, const char *, const char *))        \
   X(225, MemoryInfoGetDeviceType, void, (const OrtMemoryInfo *, unsigned *))                   \
   X(252, GetResizedStringTensorElementBuffer, OrtStatus *, (OrtValue *, size_t, size_t, char **)) \
+  X(274, KernelContext_ParallelFor, OrtStatus *,                                               \
+    (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))              \
   X(293, SessionOptionsSetLoadCancellationFlag, OrtStatus *, (OrtSessionOptions *, bool))      \
   X(297, GetKeyValue, const char *, (const OrtKeyValuePairs *, const char *))                  \
   X(300, ReleaseKeyValuePairs, void, (OrtKeyValuePairs *))                                     \

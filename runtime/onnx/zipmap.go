@@ -158,12 +158,13 @@ func number(num protowire.Number, v int) []byte {
 // edits put the Identity into the ZipMap's place, and the tensor into that of
 // the maps among the declarations.
 func (c cut) edits() []stretch {
-	return []stretch{{c.node.tag, c.node.end, c.identity()}, {c.decl.tag, c.decl.end, c.declaration()}}
+	return []stretch{{c.node.tag, c.node.end, passing(c.input, c.info.Name)}, {c.decl.tag, c.decl.end, c.declaration()}}
 }
 
-// identity is the NodeProto that stands for the ZipMap.
-func (c cut) identity() []byte {
-	return message(1, message(1, []byte(c.input)), message(2, []byte(c.info.Name)), message(4, []byte("Identity")))
+// passing is a NodeProto that gives what it takes another name: ONNX Runtime
+// removes it where it can.
+func passing(input, output string) []byte {
+	return message(1, message(1, []byte(input)), message(2, []byte(output)), message(4, []byte("Identity")))
 }
 
 // declaration is the ValueInfoProto of the output that is a tensor now.
