@@ -144,7 +144,42 @@ func planted(t *testing.T, path string) int {
 		t.Fatal(err)
 	}
 	defer e.free()
+	for _, f := range e.trees {
+		sound(t, f)
+	}
 	return len(e.trees)
+}
+
+// sound fails where the operator would look beside a forest's memory, or never
+// come to a leaf.
+func sound(t *testing.T, f *trees) {
+	t.Helper()
+	for _, root := range f.roots {
+		steps := 0
+		for todo := []uint32{root}; len(todo) > 0; steps++ {
+			i := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if int(i) >= len(f.nodes) || steps > len(f.nodes) {
+				t.Fatalf("node %d of %d after %d steps", i, len(f.nodes), steps)
+			}
+			n := f.nodes[i]
+			if yes := n.link >> f.shift; yes > 0 {
+				if feature := n.link & (1<<f.shift - 1); int(feature) >= f.features {
+					t.Fatalf("node %d asks about feature %d of %d", i, feature, f.features)
+				}
+				todo = append(todo, i+yes, i+yes+1)
+				continue
+			}
+			if int(n.value) >= len(f.votes) || int(n.value)+2*int(f.votes[n.value]) >= len(f.votes) {
+				t.Fatalf("the votes of node %d are at %d of %d", i, n.value, len(f.votes))
+			}
+			for v := f.votes[n.value+1:][:2*f.votes[n.value]]; len(v) > 0; v = v[2:] {
+				if int(v[0]) >= f.classes {
+					t.Fatalf("node %d votes for class %d of %d", i, v[0], f.classes)
+				}
+			}
+		}
+	}
 }
 
 // A forest whose trees and votes are as the operator has them becomes one, any

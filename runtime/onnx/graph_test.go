@@ -215,9 +215,12 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		edits, _, err := g.edits(t.Context(), bytes.NewReader(b), int64(len(b)))
+		edits, forests, err := g.edits(t.Context(), bytes.NewReader(b), int64(len(b)))
 		if err != nil || len(edits) == 0 {
 			return
+		}
+		for _, f := range forests {
+			sound(t, f)
 		}
 		// What is cut from a graph that can be read leaves one that can.
 		var edited []byte
