@@ -63,6 +63,9 @@ static void run_block(void *data, size_t i) {
   clary_forest_run(j->forest, j->x + from * j->columns, j->columns, rows, j->scores + from * j->forest->classes, j->best + from);
 }
 
+// no_memory says it in ONNX Runtime's words, by which it is told from other errors.
+static OrtStatus *no_memory(void) { return ORT(CreateStatus)(code_fail, "Failed to allocate memory for labels"); }
+
 static OrtStatus *input(OrtKernelContext *context, job *j) {
   const OrtValue *x = NULL;
   unsigned type = 0;
@@ -84,33 +87,36 @@ static OrtStatus *output(OrtKernelContext *context, size_t i, const int64_t *sha
   return s != NULL || data == NULL ? s : ORT(GetTensorMutableData)(*v, data);
 }
 
-// fill_names gives each row its class's name. best is freed.
-static OrtStatus *fill_names(const clary_forest *f, OrtValue *label, int64_t *best, size_t rows) {
-  const char **names = malloc((rows + 1) * sizeof *names);
-  OrtStatus *s = NULL;
-  if (names == NULL) s = ORT(CreateStatus)(code_fail, "there is no memory for the labels");
-  for (size_t i = 0; s == NULL && i < rows; i++) names[i] = f->names[best[i]];
-  if (s == NULL) s = ORT(FillStringTensor)(label, names, rows);
+// fill_names gives each row its class's name.
+static OrtStatus *fill_names(const job *j, OrtValue *label) {
+  const char **names = malloc((j->rows + 1) * sizeof *names);
+  if (names == NULL) return no_memory();
+  for (size_t i = 0; i < j->rows; i++) names[i] = j->forest->names[j->best[i]];
+  OrtStatus *s = ORT(FillStringTensor)(label, names, j->rows);
   free(names);
-  free(best);
   return s;
+}
+
+static OrtStatus *run(OrtKernelContext *context, job *j) {
+  if (j->rows > block_rows) return ORT(KernelContext_ParallelFor)(context, run_block, (j->rows + block_rows - 1) / block_rows, 0, j);
+  run_block(j, 0);
+  return NULL;
 }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   job j = {.forest = kernel};
   OrtStatus *s = input(context, &j);
   if (s != NULL) return s;
+  bool named = j.forest->names != NULL;
   OrtValue *label = NULL, *scores = NULL;
-  int64_t shape[2] = {j.rows, j.forest->classes};
-  s = output(context, 0, shape, 1, &label, j.forest->names != NULL ? NULL : (void **)&j.best);
+  const int64_t shape[] = {j.rows, j.forest->classes};
+  s = output(context, 0, shape, 1, &label, named ? NULL : (void **)&j.best);
   if (s == NULL) s = output(context, 1, shape, 2, &scores, (void **)&j.scores);
-  if (s == NULL && j.forest->names != NULL && (j.best = malloc((j.rows + 1) * sizeof *j.best)) == NULL)
-    s = ORT(CreateStatus)(code_fail, "there is no memory for the labels");
-  if (s != NULL) return s;
-  if (j.rows <= block_rows) run_block(&j, 0);
-  else s = ORT(KernelContext_ParallelFor)(context, run_block, (j.rows + block_rows - 1) / block_rows, 0, &j);
-  if (j.forest->names != NULL) return s != NULL ? (free(j.best), s) : fill_names(j.forest, label, j.best, j.rows);
-  for (size_t i = 0; s == NULL && i < j.rows; i++) j.best[i] = j.forest->labels[j.best[i]];
+  if (s == NULL && named && (j.best = malloc((j.rows + 1) * sizeof *j.best)) == NULL) s = no_memory();
+  if (s == NULL) s = run(context, &j);
+  if (s == NULL && named) s = fill_names(&j, label);
+  if (named) free(j.best);
+  for (size_t i = 0; s == NULL && !named && i < j.rows; i++) j.best[i] = j.forest->labels[j.best[i]];
   return s;
 }
 

@@ -161,7 +161,7 @@ func TestExternalDataIsFoundWhereverItIsReferredTo(t *testing.T) {
 	g.initializers = messages(data(0))
 	g.nodes = append(g.nodes,
 		op("", "If", nil, names("a"), graphAttribute("then_branch", inner)),
-		op("", "Constant", nil, names("b"), tensorAttribute("value", data(2))),
+		op("", "Constant", nil, names("b"), append(intsAttribute("value", make([]int, 100_000)...), message(5, data(2))...)), // behind numbers that are passed over
 		op("", "Constant", nil, names("c"), attribute("values", 9, message(10, data(3)))),
 		op("", "Constant", nil, names("d"), attribute("sparse", 11, message(22, message(1, data(4)), message(2, data(5))))),
 		op("", "Scan", nil, names("e"), attribute("bodies", 10, message(11, graphSpec{initializers: messages(data(6))}.bytes()))),

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/claryhq/clary/runtime"
 )
 
@@ -214,6 +216,8 @@ func (p *parser) attribute(f protoField) error {
 			return p.graph(f, false)
 		case f.is(22), f.is(23):
 			return p.sparse(f, false)
+		case f.isInt(8), f.num == 7 && f.typ == protowire.Fixed32Type: // ints and floats
+			return errAlike
 		}
 		return nil
 	})

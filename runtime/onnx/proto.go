@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,10 @@ func (r *protoReader) at(off int64, n int) ([]byte, error) {
 	return r.buf[off-r.base:], nil
 }
 
+// errAlike is what a visit says of a number whose neighbours of the same field
+// say nothing more: of millions, each with its tag, they are passed over.
+var errAlike = errors.New("its neighbours are like it")
+
 // fields calls visit for each field of the message in [start, end).
 func (r *protoReader) fields(start, end int64, visit func(protoField) error) error {
 	for off := start; off < end; {
@@ -68,12 +73,45 @@ func (r *protoReader) fields(start, end int64, visit func(protoField) error) err
 		if err != nil {
 			return err
 		}
-		if err := visit(f); err != nil {
+		switch err := visit(f); err {
+		case nil:
+		case errAlike:
+			next = r.past(f, next, end)
+		default:
 			return err
 		}
 		off = next
 	}
 	return nil
+}
+
+// past returns where the numbers of f's field end that are at off, or earlier.
+func (r *protoReader) past(f protoField, off, end int64) int64 {
+	const least = 1 + binary.MaxVarintLen64
+	tag := byte(f.num<<3) | byte(f.typ)
+	for f.num < 16 {
+		b, err := r.at(off, least)
+		if err != nil {
+			return off // and let who reads there say so
+		}
+		b = b[:min(int64(len(b)), end-off)]
+		from := len(b)
+		for len(b) >= least && b[0] == tag {
+			size := 4
+			if f.typ == protowire.VarintType {
+				_, size = protowire.ConsumeVarint(b[1:])
+			}
+			if size < 0 {
+				break
+			}
+			b = b[1+size:]
+		}
+		if from == len(b) {
+			break
+		}
+		off += int64(from - len(b))
+	}
+	return off
 }
 
 func (r *protoReader) field(off, end int64) (f protoField, next int64, err error) {
