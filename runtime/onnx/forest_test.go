@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -363,6 +364,9 @@ func TestWhichForestsAreOurs(t *testing.T) {
 			}
 			sameScores(t, path, c.ours > 0)
 		})
+	}
+	if n := planted(t, filepath.Join(models, "iris", "model.onnx")); n != 1 { // as scikit-learn's converter wrote it
+		t.Errorf("%d forests of iris are ours, want 1", n)
 	}
 	g := grown(3).graph()
 	g.inputs = messages(info("x", runtime.Float64, nil, woodFeatures))
