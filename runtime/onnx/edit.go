@@ -43,6 +43,7 @@ func (e *edition) free() {
 // edits are what replaces parts of the main graph in file, of size bytes, in
 // order, and the forests that it then refers to.
 func (g *Graph) edits(ctx context.Context, file io.ReaderAt, size int64) (edits []stretch, all []*trees, err error) {
+	g.taken, g.grown = 0, 0
 	for _, c := range g.cuts {
 		edits = append(edits, c.edits()...)
 	}
@@ -55,6 +56,8 @@ func (g *Graph) edits(ctx context.Context, file io.ReaderAt, size int64) (edits 
 		if t != nil {
 			edits = append(edits, f.edits(len(all))...)
 			all = append(all, t)
+			g.taken += f.op.node.end - f.op.node.tag
+			g.grown += t.bytes()
 		}
 	}
 	slices.SortFunc(edits, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,7 @@ func TestOpenedChild(t *testing.T) {
 	}
 	defer session.Close()
 	peak := status(t, "VmHWM")
+	debug.FreeOSMemory()
 	Trim()
 	line, err := json.Marshal(footprint{peak - before, status(t, "VmRSS") - before})
 	if err != nil {
@@ -109,7 +111,8 @@ func TestEstimatesOfOpening(t *testing.T) {
 		inputs:       messages(info("x", runtime.Float32, nil, 2048)),
 		outputs:      messages(info("y", runtime.Float32, nil, 2048)),
 	}.bytes()))
-	for _, path := range append(models, made) {
+	forest := write(t, file(grownTrees(10, 20_000).graph().bytes()))
+	for _, path := range append(models, made, forest) {
 		g, err := Read(path, "")
 		if err != nil {
 			t.Fatal(err)

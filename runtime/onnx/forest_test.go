@@ -30,7 +30,9 @@ const woodTrees, woodFeatures = 30, 5
 // grown is a wood of random trees as converters write them: each leaf has a
 // weight for every class, of which most are zero, and with two classes one for
 // the second alone, as class 0.
-func grown(classes int) *wood {
+func grown(classes int) *wood { return grownTrees(classes, woodTrees) }
+
+func grownTrees(classes, trees int) *wood {
 	w := &wood{ints: map[string][]int{}, floats: map[string][]float32{}}
 	labels := make([]int, classes)
 	for i := range labels {
@@ -38,7 +40,7 @@ func grown(classes int) *wood {
 	}
 	w.more = [][]byte{intsAttribute("classlabels_int64s", labels...)}
 	r := rand.New(rand.NewPCG(1, 2))
-	for tree := range woodTrees {
+	for tree := range trees {
 		w.tree(r, tree, classes)
 	}
 	return w

@@ -35,6 +35,8 @@ type Graph struct {
 	nodes   int      // all there are, also in functions and inside others
 	cuts    []cut    // the ZipMaps at its end
 	forests []forest // that may become an operator of our own
+	taken   int64    // bytes of those in the file that do
+	grown   int64    // bytes of memory that they become
 	main    protoField
 }
 
@@ -46,6 +48,9 @@ type Graph struct {
 // The format is that of onnx.proto: https://onnx.ai/onnx/repo-docs/IR.html
 func Read(path, root string) (*Graph, error) {
 	g, err := read(path, root)
+	if err == nil {
+		err = g.weigh()
+	}
 	if err != nil {
 		return nil, modelError(path, err)
 	}

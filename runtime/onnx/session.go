@@ -70,9 +70,9 @@ func Open(ctx context.Context, path string, o Options) (*Session, error) {
 }
 
 func open(ctx context.Context, path string, o Options) (*Session, error) {
-	g, err := Read(path, o.Root)
+	g, err := read(path, o.Root)
 	if err != nil {
-		return nil, err
+		return nil, modelError(path, err)
 	}
 	if o.unedited {
 		for _, c := range g.cuts {

@@ -26,7 +26,11 @@ type trees struct {
 	shared   map[string]uint32 // where votes that several leaves have are
 	labels   []int64
 	names    []byte
+	todo     []spot // what plant has still to lay out
 }
+
+// A spot is where a node of the tree that is being read is to be.
+type spot struct{ node, slot uint32 }
 
 type treeNode struct{ value, link uint32 }
 
@@ -68,6 +72,7 @@ type grower struct {
 	weights *numbers
 	tree    []branch // the one that is being read
 	id      uint64   // its own
+	votes   []uint32 // of the leaf that is being read
 
 	next struct { // the node that follows
 		id, node uint64
@@ -186,13 +191,12 @@ func (g *grower) readTree() (ok bool, err error) {
 // which converters write one for each class that a leaf does not know; with two
 // classes there is a vote for the second alone, which is called class 0.
 func (t *trees) count(g *grower) (bool, error) {
-	votes := make([]uint32, 0, 64)
 	for g.vote.there && g.vote.tree == g.id {
 		node := g.vote.node
 		if node >= uint64(len(g.tree)) || g.tree[node].yes != 0 || g.tree[node].voted {
 			return false, nil
 		}
-		votes = append(votes[:0], 0)
+		votes := append(g.votes[:0], 0)
 		least := uint64(0)
 		for g.vote.there && g.vote.tree == g.id && g.vote.node == node {
 			if g.vote.class < least || g.vote.class >= uint64(t.classes) || t.binary && g.vote.class != 0 {
@@ -211,19 +215,19 @@ func (t *trees) count(g *grower) (bool, error) {
 			return false, nil // of a row without votes, which class has the most is ONNX Runtime's to say
 		}
 		g.tree[node].votes, g.tree[node].voted = t.place(votes), true
+		g.votes = votes
 	}
 	return true, nil
 }
 
 // place returns where votes are, once for all leaves that have the same.
 func (t *trees) place(votes []uint32) uint32 {
-	key := string(runtime.Bytes(votes))
-	at, known := t.shared[key]
+	at, known := t.shared[string(runtime.Bytes(votes))]
 	if !known {
 		at = uint32(len(t.votes))
 		t.votes = append(t.votes, votes...)
 		if len(t.shared) < maxShared {
-			t.shared[key] = at
+			t.shared[string(runtime.Bytes(votes))] = at
 		}
 	}
 	return at
@@ -232,13 +236,12 @@ func (t *trees) place(votes []uint32) uint32 {
 // plant lays out a tree, and reports whether it is one: every node reached from
 // the root, once.
 func (t *trees) plant(tree []branch) bool {
-	type spot struct{ node, slot uint32 }
 	root := uint32(len(t.nodes))
 	t.roots, t.nodes = append(t.roots, root), append(t.nodes, treeNode{}, treeNode{}) // two, so that pairs stay in a cache line
 	reached := 0
-	for todo := []spot{{0, root}}; len(todo) > 0; reached++ {
-		s := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	for t.todo = append(t.todo[:0], spot{0, root}); len(t.todo) > 0; reached++ {
+		s := t.todo[len(t.todo)-1]
+		t.todo = t.todo[:len(t.todo)-1]
 		b := &tree[s.node]
 		if b.seen {
 			return false
@@ -261,9 +264,15 @@ func (t *trees) plant(tree []branch) bool {
 		}
 		t.nodes[s.slot] = treeNode{b.threshold, uint32(link)}
 		t.nodes = append(t.nodes, treeNode{}, treeNode{})
-		todo = append(todo, spot{uint32(b.no), pair + 1}, spot{uint32(b.yes), pair})
+		t.todo = append(t.todo, spot{uint32(b.no), pair + 1}, spot{uint32(b.yes), pair})
 	}
 	return reached == len(tree)
+}
+
+// bytes is what the forest takes of memory.
+func (t *trees) bytes() int64 {
+	const head = 512
+	return head + int64(4*len(t.roots)+8*len(t.nodes)+4*len(t.votes)+8*t.classes+len(t.names))
 }
 
 // native gives the forest to all as the i-th.
