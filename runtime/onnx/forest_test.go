@@ -209,6 +209,13 @@ func TestForests(t *testing.T) {
 				}
 			}
 		}, true},
+		"with leaves that name features": {4, func(w *wood) {
+			for i, mode := range w.modes {
+				if mode == "LEAF" {
+					w.ints["nodes_featureids"][i] = 1000
+				}
+			}
+		}, true},
 		"of three hundred":        {300, nil, true},
 		"of NaN":                  {4, func(w *wood) { w.floats["nodes_values"][0] = float32(math.NaN()) }, true},
 		"with a negative weight":  {4, weight(-0.25), false},

@@ -42,18 +42,26 @@ func newTrees(f *forest) *trees {
 	return &trees{classes: f.count(), binary: f.count() == 2, shared: map[string]uint32{}, labels: f.labels, names: f.named()}
 }
 
-// fit finds how many bits the features take, and whether there is room.
+// fit finds how many bits the features take, and whether there is room. What a
+// leaf says of a feature is nothing.
 func (t *trees) fit(f *forest) (bool, error) {
 	most, n := uint64(0), 0
-	for ids := newNumbers(f.file, f.size, f.nodes[2], 8); ; n++ {
-		id, there, err := ids.next()
+	ids, modes := newNumbers(f.file, f.size, f.nodes[2], 8), newTexts(f.file, f.size, f.modes)
+	for ; ; n++ {
+		leaf, there, err := modes.next("BRANCH_LEQ", "LEAF")
 		if err != nil {
 			return false, err
 		}
 		if !there {
 			break
 		}
-		most = max(most, id)
+		id, _, err := ids.next()
+		if err != nil {
+			return false, err
+		}
+		if leaf == 0 {
+			most = max(most, id)
+		}
 	}
 	if most >= math.MaxInt32 || n == 0 || n >= math.MaxInt32 || f.names != nil && t.names == nil {
 		return false, nil
