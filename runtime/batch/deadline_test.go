@@ -61,13 +61,13 @@ func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
 		second      time.Duration // what each row after the first takes
 		least, most int           // runs of two rows
 	}{
-		"a few callers":                {4, 5 * time.Millisecond, 0, 8},
-		"a crowd":                      {8, 5 * time.Millisecond, 60, 80},
-		"a crowd, and two rows slower": {8, 7 * time.Millisecond, 0, 8},
+		"a few callers":                {4, 25 * time.Millisecond, 0, 8},
+		"a crowd":                      {8, 25 * time.Millisecond, 60, 80},
+		"a crowd, and two rows slower": {8, 35 * time.Millisecond, 0, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				slow := &linear{first: 5 * time.Millisecond, second: c.second}
+				slow := &linear{first: 25 * time.Millisecond, second: c.second}
 				s := wrap(t, batch.NewPool(1), slow, batch.Options{Rows: 64})
 				var group sync.WaitGroup
 				for range c.callers {
@@ -91,6 +91,84 @@ func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
 				}
 				if merged < c.least || merged > c.most {
 					t.Errorf("%d runs of two rows, want %d to %d", merged, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// In a crowd of runs of some milliseconds whoever has the permit runs four of
+// them, one after the other, and their callers are answered together; unless
+// another model waits, or somebody's time is limited.
+func TestACrowdIsRunInSprees(t *testing.T) {
+	for name, c := range map[string]struct {
+		callers  int
+		deadline time.Duration
+		other    bool // a call of another model waits too
+		together int  // answers at the same time, at the most
+	}{
+		"a few callers":   {4, 0, false, 1},
+		"a crowd":         {9, 0, false, 4},
+		"with deadlines":  {9, time.Second, false, 1},
+		"beside a second": {9, 0, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pool := batch.NewPool(1)
+				s := wrap(t, pool, &linear{first: 7 * time.Millisecond, second: 9 * time.Millisecond}, batch.Options{Rows: 64})
+				other := wrap(t, pool, &model{delay: time.Millisecond}, batch.Options{})
+				for range 40 { // what its runs take is known then, of two rows too
+					var group sync.WaitGroup
+					for range 2 {
+						group.Go(func() { s.Run(t.Context(), rows(1, 1), nil) })
+					}
+					group.Wait()
+				}
+				var mu sync.Mutex
+				answers := map[time.Time]int{}
+				var group sync.WaitGroup
+				ctx := t.Context()
+				if c.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.deadline)
+					defer cancel()
+				}
+				done := make(chan struct{})
+				if c.other {
+					for range 2 {
+						group.Go(func() {
+							for {
+								select {
+								case <-done:
+									return
+								default:
+									other.Run(t.Context(), rows(1, 1), nil)
+								}
+							}
+						})
+					}
+				}
+				group.Go(func() { time.Sleep(200 * time.Millisecond); close(done) }) // what the model takes, on synctest's clock
+				for i := range c.callers {
+					group.Go(func() {
+						out, err := s.Run(ctx, rows(float32(i), 1), nil)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						answered(t, out, float32(i), 1)
+						mu.Lock()
+						answers[time.Now()]++
+						mu.Unlock()
+					})
+				}
+				group.Wait()
+				most := 0
+				for _, n := range answers {
+					most = max(most, n)
+				}
+				if most != c.together {
+					t.Errorf("%d answers at once, want %d: %v", most, c.together, answers)
 				}
 			})
 		})

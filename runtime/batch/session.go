@@ -260,7 +260,11 @@ func (s *Session) lead(c *call, lone bool) ([]runtime.Tensor, error) {
 		return s.alone(c, s.Session, 1, lone)
 	}
 	defer s.give(buf)
-	s.together(b, buf)
+	if b.spree {
+		s.inTurn(buf)
+	} else {
+		s.together(b, buf)
+	}
 	s.pool.release(s, 1)
 	s.wide.busy()
 	for _, o := range buf.calls[1:] {
@@ -278,9 +282,12 @@ func (s *Session) gather(c *call) (*batch, *buffer) {
 		return nil, nil
 	}
 	b, most, buf := &batch{Context: c.ctx, rows: c.rows}, s.most(c), s.buffer()
+	if n := s.spree(c); n > 1 {
+		b.spree, most = true, n*c.rows
+	}
 	buf.calls = append(buf.calls, c)
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *call) bool {
-		if b.rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) {
+		if b.rows+o.rows > most || !o.merges || !s.sameRows(c.in, o.in) || b.spree && (o.rows != c.rows || !o.due.IsZero()) {
 			return false
 		}
 		b.rows += o.rows
@@ -292,6 +299,7 @@ func (s *Session) gather(c *call) (*batch, *buffer) {
 	s.unlist()
 	b.members = len(buf.calls)
 	switch {
+	case b.spree:
 	case b.members > 1:
 		s.lonely = 0
 		s.stats.Merged += int64(b.members)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -97,6 +98,27 @@ func (t *table) worth(most int) int {
 // of them in which order they are run, but only how many are in a second.
 const crowd = 4
 
+// spell is how long one permit may be for calls that are run one after the other.
+const spell = 50 * time.Millisecond
+
+// spree is how many calls like c the holder of a permit runs one after the other,
+// whose callers are answered together. In a crowd of long runs that changes
+// threads a fourth as often, and what answering and the next requests cost comes
+// at once; no caller waits longer than in the line where it is anyway. Not where
+// batches are worth it, where another model waits for the permit, or where
+// somebody's time is limited.
+func (s *Session) spree(c *call) int {
+	others := func(o *Session) bool { return o != s }
+	if len(s.waiting) < crowd*s.pool.total || slices.ContainsFunc(s.pool.turns, others) || !c.due.IsZero() || s.times.worth(s.options.Rows) > 1 {
+		return 1
+	}
+	took := s.times.of(c.rows)
+	if took == 0 {
+		return 1
+	}
+	return min(crowd, int(spell/took))
+}
+
 // pairs reports whether two rows take hardly longer together than one after
 // the other, as far as is known.
 func (t *table) pairs() bool {
@@ -144,8 +166,8 @@ func (s *Session) late(c *call) error {
 
 // most is how many rows the batch that c leads may have: as many as make it
 // faster, and no more than are expected to end in time where c itself is. In a
-// crowd long runs are of two rows, which gain nothing in the model, but change
-// threads half as often.
+// crowd runs that are too long for a spree are of two rows, which gain nothing in
+// the model, but change threads half as often.
 func (s *Session) most(c *call) int {
 	most := s.times.worth(s.options.Rows)
 	if most == 1 && s.options.Rows > 1 && len(s.waiting) >= crowd*s.pool.total && s.times.pairs() {

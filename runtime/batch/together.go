@@ -14,7 +14,8 @@ import (
 // runs are over before anybody asks for that.
 type batch struct {
 	context.Context
-	rows int
+	rows  int
+	spree bool // the calls are run one after the other: see Session.spree
 
 	mu      sync.Mutex // guards what follows
 	members int        // without those that left
@@ -120,5 +121,14 @@ func (s *Session) together(b *batch, buf *buffer) {
 	for _, c := range buf.calls {
 		c.out, c.err = try(c.ctx, s.Session, c.in, c.out)
 		s.ran(c.rows, 0, false)
+	}
+}
+
+// inTurn runs the buffer's calls one after the other.
+func (s *Session) inTurn(buf *buffer) {
+	for _, c := range buf.calls {
+		began := time.Now()
+		c.out, c.err = try(c.ctx, s.Session, c.in, c.out)
+		s.ran(c.rows, time.Since(began), c.err == nil)
 	}
 }
