@@ -61,13 +61,13 @@ func TestLongRunsAreMergedOnlyWhereThatIsFaster(t *testing.T) {
 		second      time.Duration // what each row after the first takes
 		least, most int           // runs of two rows
 	}{
-		"a few callers":                {4, 25 * time.Millisecond, 0, 8},
-		"a crowd":                      {8, 25 * time.Millisecond, 60, 80},
-		"a crowd, and two rows slower": {8, 35 * time.Millisecond, 0, 8},
+		"a few callers":                {4, 30 * time.Millisecond, 0, 8},
+		"a crowd":                      {8, 30 * time.Millisecond, 60, 80},
+		"a crowd, and two rows slower": {8, 40 * time.Millisecond, 0, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				slow := &linear{first: 25 * time.Millisecond, second: c.second}
+				slow := &linear{first: 30 * time.Millisecond, second: c.second}
 				s := wrap(t, batch.NewPool(1), slow, batch.Options{Rows: 64})
 				var group sync.WaitGroup
 				for range c.callers {
@@ -119,7 +119,7 @@ func TestACrowdIsRunInSprees(t *testing.T) {
 				other := wrap(t, pool, &model{delay: time.Millisecond}, batch.Options{})
 				for range 40 { // what its runs take is known then, of two rows too
 					var group sync.WaitGroup
-					for range 2 {
+					for range 3 { // of whom two wait for the first
 						group.Go(func() { s.Run(t.Context(), rows(1, 1), nil) })
 					}
 					group.Wait()
