@@ -20,11 +20,11 @@ func (g *Graph) weights() int64 { return satAdd(g.Size-g.taken, g.Made) }
 // them. Measured with ONNX Runtime 1.30 on networks whose weights are in the
 // file or made by the graph: 2.8 to 3.1 times the weights, a small network's
 // 4.2 times. A forest that becomes an operator of our own is there twice for a
-// moment, and leaves as much garbage. What ONNX Runtime takes once for the
+// moment, and leaves more garbage. What ONNX Runtime takes once for the
 // process is not in it.
 func (g *Graph) Peak() int64 {
 	w := float64(g.weights())
-	return int64(min(1<<20+3.05*w+min(1.2*w, 6<<20)+4*float64(g.grown), math.MaxInt64/2))
+	return int64(min(1<<20+3.05*w+min(1.2*w, 6<<20)+5*float64(g.grown), math.MaxInt64/2))
 }
 
 // Steady estimates how many bytes an open model takes, before it has run.
