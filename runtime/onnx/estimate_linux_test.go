@@ -44,7 +44,9 @@ func TestOpenedChild(t *testing.T) {
 	}
 	defer session.Close()
 	peak := status(t, "VmHWM")
-	debug.FreeOSMemory()
+	for range 3 { // what Go has put by goes with the second
+		debug.FreeOSMemory()
+	}
 	Trim()
 	line, err := json.Marshal(footprint{peak - before, status(t, "VmRSS") - before})
 	if err != nil {
