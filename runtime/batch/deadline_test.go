@@ -148,9 +148,9 @@ func TestACrowdIsRunInSprees(t *testing.T) {
 						})
 					}
 				}
-				group.Go(func() { time.Sleep(200 * time.Millisecond); close(done) }) // what the model takes, on synctest's clock
+				var callers sync.WaitGroup
 				for i := range c.callers {
-					group.Go(func() {
+					callers.Go(func() {
 						out, err := s.Run(ctx, rows(float32(i), 1), nil)
 						if err != nil {
 							t.Error(err)
@@ -162,6 +162,8 @@ func TestACrowdIsRunInSprees(t *testing.T) {
 						mu.Unlock()
 					})
 				}
+				callers.Wait()
+				close(done)
 				group.Wait()
 				most := 0
 				for _, n := range answers {

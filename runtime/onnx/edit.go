@@ -78,7 +78,10 @@ func (g *Graph) stretches(edits []stretch, size int64) []stretch {
 	if _, there := g.Opsets[""]; !there { // Identity is ai.onnx's
 		all = append(all, stretch{text: message(8, number(2, identityOpset))})
 	}
-	return append(all, stretch{text: message(8, message(1, []byte(ownDomain)), number(2, 1))})
+	if g.taken > 0 { // by operators of our own
+		all = append(all, stretch{text: message(8, message(1, []byte(ownDomain)), number(2, 1))})
+	}
+	return all
 }
 
 // edit makes the edition; the caller frees it.

@@ -407,3 +407,25 @@ func TestOpeningAForestIsCancelled(t *testing.T) {
 		t.Errorf("%v, want that it was cancelled", err)
 	}
 }
+
+// Our domain is imported by files that have an operator of ours, and no others:
+// one that imports it already would import it twice.
+func TestOurDomainIsImportedWhereItIsUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		graph graphSpec
+		want  bool
+	}{"a forest": {grown(3).graph(), true}, "a ZipMap": {classifier(nil), false}} {
+		g, err := Read(write(t, file(c.graph.bytes())), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := g.edit(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.image == nil || bytes.Contains(e.image, message(8, message(1, []byte(ownDomain)), number(2, 1))) != c.want {
+			t.Errorf("%s: %d bytes, imported %t", name, len(e.image), !c.want)
+		}
+		e.free()
+	}
+}
